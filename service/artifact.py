@@ -1,0 +1,138 @@
+"""The model folder that training publishes and the service opens: `models/<name>/<version>/`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.errors import ArtifactError
+
+MODEL_FILE = "model.onnx"
+MANIFEST_FILE = "manifest.json"
+
+
+class Tensor(BaseModel):
+    """Name, dtype and shape of one graph input or output; -1 stands for the batch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class Thresholds(BaseModel):
+    """Rejection thresholds, fitted on validation data; None switches a test off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_confidence: float | None = Field(default=None, ge=0, le=1)
+    max_energy: float | None = None
+
+
+class Manifest(BaseModel):
+    """What the service must know of a model; further fields (recipe, metrics, parity) are for people and tools."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+    version: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    labels: tuple[str, ...]
+    temperature: float = Field(gt=0)
+    thresholds: Thresholds = Thresholds()
+    layers: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model folder that was checked: the manifest is complete and model.onnx has the SHA-256 that it names."""
+
+    folder: Path
+    manifest: Manifest
+    model_bytes: bytes
+
+    @property
+    def model_path(self) -> Path:
+        """The ONNX file."""
+        return self.folder / MODEL_FILE
+
+
+def latest_version(model_folder: Path) -> Path:
+    """Return the folder of the highest version below `models/<name>/`; versions are whole numbers.
+
+    Raises:
+        ArtifactError: there is no version folder.
+    """
+    versions = [entry for entry in _entries(model_folder) if entry.name.isdecimal() and entry.is_dir()]
+    if not versions:
+        raise ArtifactError(
+            f"no model version in {model_folder}: expected folders named 1, 2, …; "
+            "run `make train export`, or point DIGITS_MODEL at a version's folder"
+        )
+    return max(versions, key=lambda entry: int(entry.name))
+
+
+def load_artifact(folder: Path) -> Artifact:
+    """Read and check a version folder, or the highest version of a model folder.
+
+    The whole file is read once and kept, so that what was checked is what is served, even if the file changes later.
+
+    Raises:
+        ArtifactError: a file is missing or unreadable, the manifest is malformed, or the SHA-256 differs.
+    """
+    if not (folder / MANIFEST_FILE).exists() and not (folder / MODEL_FILE).exists():
+        folder = latest_version(folder)
+    try:
+        manifest = Manifest.model_validate_json(_read(folder / MANIFEST_FILE))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        raise ArtifactError(f"{folder / MANIFEST_FILE} is not a valid manifest ({problems}); export again") from error
+    model_bytes = _read(folder / MODEL_FILE)
+    actual = hashlib.sha256(model_bytes).hexdigest()
+    if actual != manifest.sha256:
+        raise ArtifactError(
+            f"{folder / MODEL_FILE} is damaged or was replaced: SHA-256 {actual}, "
+            f"the manifest says {manifest.sha256}; restore the file or export again"
+        )
+    return Artifact(folder=folder, manifest=manifest, model_bytes=model_bytes)
+
+
+def check_signature(manifest: Manifest, inputs: list[Any], outputs: list[Any]) -> None:
+    """Compare a session's inputs and outputs (objects with name, type, shape) with the manifest.
+
+    Raises:
+        ArtifactError: a name, dtype or shape differs.
+    """
+    for kind, nodes, tensors in (("inputs", inputs, manifest.inputs), ("outputs", outputs, manifest.outputs)):
+        actual = [(n.name, ONNX_TYPES.get(n.type, n.type), _shape(n.shape)) for n in nodes]
+        expected = [(t.name, t.datatype, t.shape) for t in tensors]
+        if actual != expected:
+            raise ArtifactError(f"model.onnx has {kind} {actual}, the manifest says {expected}; export again")
+
+
+ONNX_TYPES = {"tensor(uint8)": "UINT8", "tensor(float)": "FP32", "tensor(int64)": "INT64"}
+
+
+def _shape(shape: list[int | str]) -> tuple[int, ...]:
+    return tuple(size if isinstance(size, int) else -1 for size in shape)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise ArtifactError(f"cannot open the model folder {folder}: {error.strerror or error}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error

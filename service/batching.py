@@ -1,0 +1,171 @@
+"""Joins requests that arrive together into one run of the network, without ever making one wait for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from service.errors import Overloaded
+from service.session import Outputs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class _Item(NamedTuple):
+    images: NDArray[np.uint8]
+    answer: asyncio.Future[Outputs]
+    enqueued_at: float
+
+
+class BatchStatistics(NamedTuple):
+    """What one run looked like: its number of images, the wait of its oldest item, and its duration, in seconds."""
+
+    images: int
+    queue_s: float
+    run_s: float
+
+
+class Batcher:
+    """A queue in front of one session, for one event loop.
+
+    Nothing polls: the first item asks the event loop for one call of `_flush` as soon as the sockets that are ready
+    now have been read (or after `max_wait_s`), and everything that came until then is one batch. Small batches run on
+    the event loop itself, because a thread's wake-up costs more than their arithmetic; larger ones run in a single
+    worker thread while the next batch gathers.
+
+    Args:
+        run: uint8 [N, 28, 28] to Outputs; called with 1 ≤ N ≤ max_batch.
+        max_batch: images in one run; an item with more is run alone, in pieces.
+        max_wait_s: how long the first item of a batch waits for company.
+        max_queue: images that may wait; an item that does not fit is refused.
+        max_inline: batches up to so many images run on the event loop; 0 sends all to the thread (for a GPU).
+        observe: called with BatchStatistics after each run.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[NDArray[np.uint8]], Outputs],
+        *,
+        max_batch: int = 64,
+        max_wait_s: float = 0.0,
+        max_queue: int = 4096,
+        max_inline: int = 16,
+        observe: Callable[[BatchStatistics], None] | None = None,
+    ) -> None:
+        self._run = run
+        self._max_batch = max_batch
+        self._max_wait_s = max_wait_s
+        self._max_queue = max_queue
+        self._max_inline = max_inline
+        self._observe = observe
+        self._queue: deque[_Item] = deque()
+        self._queued_images = 0
+        self._timer: asyncio.Handle | None = None
+        self._busy = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="session")
+
+    @property
+    def queued_images(self) -> int:
+        """Images that wait now, cancelled ones included until the next flush."""
+        return self._queued_images
+
+    async def submit(self, images: NDArray[np.uint8]) -> Outputs:
+        """Classify uint8 images [N, 28, 28], N ≥ 1, and return exactly their rows.
+
+        Cancelling the caller takes the item out of the queue. An error of the run reaches every item of its batch.
+
+        Raises:
+            Overloaded: the queue is full.
+        """
+        count = len(images)
+        if self._queued_images and self._queued_images + count > self._max_queue:
+            raise Overloaded(
+                f"the queue is full: {self._queued_images} images wait, at most {self._max_queue} may; try again soon"
+            )
+        loop = self._loop or self._bind()
+        item = _Item(images, loop.create_future(), loop.time())
+        self._queue.append(item)
+        self._queued_images += count
+        if not self._busy:
+            if self._queued_images >= self._max_batch and self._timer is not None and self._max_wait_s:
+                self._timer.cancel()
+                self._timer = None
+            if self._timer is None:
+                wait = self._max_wait_s if self._queued_images < self._max_batch else 0
+                self._timer = loop.call_later(wait, self._flush) if wait else loop.call_soon(self._flush)
+        return await item.answer
+
+    def close(self) -> None:
+        """Let the thread finish its run and end."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _bind(self) -> asyncio.AbstractEventLoop:
+        self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    def _flush(self) -> None:
+        """Take one batch off the queue and run it; the callback of a threaded run comes back here."""
+        self._timer = None
+        items, count = self._take()
+        if not items or self._loop is None:
+            return
+        images = items[0].images if len(items) == 1 else np.concatenate([item.images for item in items])
+        started = self._loop.time()
+        queue_s = started - items[0].enqueued_at
+        if count <= self._max_inline:
+            self._deliver(items, self._attempt(images), queue_s, started)
+            if self._queue:
+                self._timer = self._loop.call_soon(self._flush)
+            return
+        self._busy = True
+        running = self._loop.run_in_executor(self._thread, self._attempt, images)
+        running.add_done_callback(lambda done: self._after_thread(items, done.result(), queue_s, started))
+
+    def _take(self) -> tuple[list[_Item], int]:
+        items: list[_Item] = []
+        count = 0
+        while self._queue:
+            item = self._queue[0]
+            if not item.answer.done():  # a cancelled request has left
+                if items and count + len(item.images) > self._max_batch:
+                    break
+                items.append(item)
+                count += len(item.images)
+            self._queue.popleft()
+            self._queued_images -= len(item.images)
+        return items, count
+
+    def _attempt(self, images: NDArray[np.uint8]) -> Outputs | Exception:
+        try:
+            if len(images) <= self._max_batch:
+                return self._run(images)
+            parts = [self._run(images[i : i + self._max_batch]) for i in range(0, len(images), self._max_batch)]
+            return Outputs(*(np.concatenate(rows) for rows in zip(*parts, strict=True)))
+        except Exception as error:  # noqa: BLE001 - whatever a provider throws belongs to the callers
+            return error
+
+    def _after_thread(self, items: list[_Item], result: Outputs | Exception, queue_s: float, started: float) -> None:
+        self._busy = False
+        self._deliver(items, result, queue_s, started)
+        if self._queue:
+            self._flush()
+
+    def _deliver(self, items: list[_Item], result: Outputs | Exception, queue_s: float, started: float) -> None:
+        first = 0
+        for item in items:
+            last = first + len(item.images)
+            if not item.answer.done():
+                if isinstance(result, Exception):
+                    item.answer.set_exception(result)
+                else:
+                    item.answer.set_result(Outputs(result.logits[first:last], result.probabilities[first:last]))
+            first = last
+        if self._observe is not None and self._loop is not None:
+            self._observe(BatchStatistics(first, queue_s, self._loop.time() - started))

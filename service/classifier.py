@@ -1,0 +1,100 @@
+"""From a picture's bytes to an answer: preprocessing, batching, the network and the judgement, in one place."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.batching import Batcher, BatchStatistics
+from service.errors import Overloaded
+from service.prediction import Judge, Prediction
+from service.preprocess import Prepared, preprocess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from service.session import DigitSession, Outputs
+    from service.settings import Settings
+
+INLINE_BYTES = 4096  # a PNG up to this size …
+INLINE_PIXELS = 64 * 64  # … and this many pixels is decoded on the event loop: a thread's wake-up costs more
+MAX_DECODING = 64  # pictures that are decoded or wait for it
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class Classifier:
+    """One model, ready to answer, for one event loop.
+
+    Args:
+        session: the open model.
+        settings: batch, queue and picture limits.
+        observe: called with BatchStatistics after each run of the network.
+    """
+
+    def __init__(
+        self, session: DigitSession, settings: Settings, observe: Callable[[BatchStatistics], None] | None = None
+    ) -> None:
+        self.session = session
+        self.manifest = session.artifact.manifest
+        self.judge = Judge(self.manifest)
+        self.batcher = Batcher(
+            session.run,
+            max_batch=settings.max_batch,
+            max_wait_s=settings.max_wait_ms / 1000,
+            max_queue=settings.max_queue,
+            max_inline=16 if session.provider == "cpu" else 0,
+            observe=observe,
+        )
+        self._max_pixels = settings.max_pixels
+        self._decoders = ThreadPoolExecutor(max_workers=settings.threads + 1, thread_name_prefix="decode")
+        self._decoding = 0
+
+    async def classify_picture(self, data: bytes) -> Prediction:
+        """Classify one encoded picture.
+
+        Raises:
+            PictureTooLarge, UndecodablePicture: the file is at fault.
+            Overloaded: too much waits already.
+        """
+        prepared = await self.prepare(data)
+        outputs = await self.batcher.submit(prepared.image[np.newaxis])
+        return self.judge.decide(outputs.logits[0], outputs.probabilities[0], prepared.rejected)
+
+    async def classify_images(self, images_u8: NDArray[np.uint8]) -> Outputs:
+        """Classify uint8 [N, 28, 28] that need no preprocessing; raises Overloaded."""
+        return await self.batcher.submit(images_u8)
+
+    async def prepare(self, data: bytes) -> Prepared:
+        """Bring an encoded picture to the network's input: small ones here and now, others in a thread."""
+        if _is_small(data):
+            return preprocess(data, max_pixels=self._max_pixels)
+        if self._decoding >= MAX_DECODING:
+            raise Overloaded(
+                f"{self._decoding} pictures wait to be decoded, at most {MAX_DECODING} may; try again soon"
+            )
+        self._decoding += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._decoders, self._preprocess, data)
+        finally:
+            self._decoding -= 1
+
+    def _preprocess(self, data: bytes) -> Prepared:
+        return preprocess(data, max_pixels=self._max_pixels)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._decoders.shutdown(wait=True, cancel_futures=True)
+        self.batcher.close()
+
+
+def _is_small(data: bytes) -> bool:
+    """Tell by the header alone whether a PNG is so small that decoding it costs less than a thread's wake-up."""
+    if len(data) > INLINE_BYTES or data[:8] != PNG_SIGNATURE:
+        return False
+    width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    return width * height <= INLINE_PIXELS

@@ -1,0 +1,85 @@
+"""What can go wrong in the service, each error with the HTTP status that it becomes."""
+
+from __future__ import annotations
+
+
+class ServiceError(Exception):
+    """Base of every error that this package raises; the message says what, actual, expected and remedy."""
+
+    status = 500
+    code = "internal"
+
+
+class ConfigurationError(ServiceError):
+    """The service cannot start as it is configured: a setting, the model folder or the runtime is wrong."""
+
+
+class ArtifactError(ConfigurationError):
+    """The model folder is incomplete, damaged or does not match its manifest."""
+
+
+class ProviderError(ConfigurationError):
+    """An execution provider was asked for by name and ONNX Runtime does not give it."""
+
+
+class RequestError(ServiceError):
+    """A request that cannot be answered; base of everything that is the caller's to mend."""
+
+    status = 400
+    code = "bad_request"
+
+
+class Unauthorised(RequestError):
+    """No API key, or not one of the configured ones."""
+
+    status = 401
+    code = "unauthorised"
+
+
+class NotFound(RequestError):
+    """No such route, model or version."""
+
+    status = 404
+    code = "not_found"
+
+
+class PayloadTooLarge(RequestError):
+    """The body is larger than the limit; it was not read to its end."""
+
+    status = 413
+    code = "payload_too_large"
+
+
+class PictureTooLarge(PayloadTooLarge):
+    """The picture has more pixels than the limit; it was not decoded."""
+
+    code = "picture_too_large"
+
+
+class UnsupportedType(RequestError):
+    """The body is of a media type that holds no picture."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class UndecodablePicture(RequestError):
+    """The bytes are not a picture in a supported format, or the file is damaged."""
+
+    status = 422
+    code = "undecodable_picture"
+
+
+class Overloaded(ServiceError):
+    """The queue is full; the caller may try again after `retry_after_s` seconds."""
+
+    status = 503
+    code = "overloaded"
+    retry_after_s = 1
+
+
+class DeadlineExceeded(ServiceError):
+    """The answer was not ready within the time limit; the work was dropped."""
+
+    status = 504
+    code = "deadline_exceeded"

@@ -1,0 +1,116 @@
+"""The Open Inference Protocol's routes: server and model metadata, health, and infer."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service.errors import ServiceError
+from service.http import Reply, Request, json_reply
+from service.open_inference import HEADER_LENGTH, parse_infer, write_infer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from service.classifier import Classifier
+    from service.gateway import Handler
+
+EXTENSIONS = ["binary_tensor_data"]
+
+
+class InferenceRoutes:
+    """Handlers around one classifier."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        manifest = classifier.manifest
+        self._name, self._version = manifest.name, manifest.version
+        self._image_shape = tuple(classifier.session.image_shape)
+        self._metadata = {
+            "name": self._name,
+            "versions": [self._version],
+            "platform": "onnxruntime_onnx",
+            "inputs": [
+                {"name": "images", "datatype": "UINT8", "shape": [-1, *self._image_shape]},
+                {"name": "pictures", "datatype": "BYTES", "shape": [-1]},
+            ],
+            "outputs": [
+                {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
+                {"name": "logits", "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
+                {"name": "digit", "datatype": "INT64", "shape": [-1]},
+                {"name": "rejected", "datatype": "BYTES", "shape": [-1]},
+            ],
+            "parameters": {"provider": classifier.session.provider, "sha256": manifest.sha256},
+        }
+
+    def routes(self) -> dict[str, dict[str, Handler]]:
+        """Path to method to handler, for the model with and without its version."""
+        table: dict[str, dict[str, Handler]] = {
+            "/v2": {"GET": self.server},
+            "/v2/health/live": {"GET": self.live},
+            "/v2/health/ready": {"GET": self.ready},
+        }
+        for base in (f"/v2/models/{self._name}", f"/v2/models/{self._name}/versions/{self._version}"):
+            table[base] = {"GET": self.model}
+            table[f"{base}/ready"] = {"GET": self.model_ready}
+            table[f"{base}/infer"] = {"POST": self.infer}
+        return table
+
+    async def server(self, _: Request) -> Reply:
+        """Server metadata."""
+        try:
+            release = version("digit-service")
+        except PackageNotFoundError:  # run from a checkout
+            release = "0"
+        return json_reply({"name": "digit-service", "version": release, "extensions": EXTENSIONS})
+
+    async def live(self, _: Request) -> Reply:
+        """Say that the process answers."""
+        return json_reply({"live": True})
+
+    async def ready(self, _: Request) -> Reply:
+        """Say that the server takes requests."""
+        return json_reply({"ready": True})
+
+    async def model(self, _: Request) -> Reply:
+        """Model metadata."""
+        return json_reply(self._metadata)
+
+    async def model_ready(self, _: Request) -> Reply:
+        """Say that the model takes requests."""
+        return json_reply({"name": self._name, "ready": True})
+
+    async def infer(self, request: Request) -> Reply:
+        """Classify one input tensor: `images` as they are, or `pictures` through preprocessing."""
+        call = parse_infer(await request.body(), request.headers.get(HEADER_LENGTH), self._image_shape)
+        if isinstance(call.tensor, list):
+            return write_infer(self._name, self._version, call, await self._pictures(call.tensor))
+        outputs = await self._classifier.classify_images(call.tensor)
+        digits = outputs.probabilities.argmax(axis=1)
+        tensors = {"probabilities": outputs.probabilities, "logits": outputs.logits, "digit": digits}
+        return write_infer(self._name, self._version, call, tensors)
+
+    async def _pictures(self, pictures: list[bytes]) -> dict[str, NDArray[Any]]:
+        """Classify encoded files; a rejected one has digit -1 and its reason in `rejected`."""
+        prepared = []
+        for number, data in enumerate(pictures):
+            try:
+                prepared.append(await self._classifier.prepare(data))
+            except ServiceError as error:
+                raise type(error)(f"pictures[{number}]: {error}") from error
+        outputs = await self._classifier.classify_images(np.stack([one.image for one in prepared]))
+        judge = self._classifier.judge
+        answers = [
+            judge.decide(logits, probabilities, one.rejected)
+            for logits, probabilities, one in zip(*outputs, prepared, strict=True)
+        ]
+        digits = np.array([-1 if answer.label is None else answer.label for answer in answers], np.int64)
+        reasons = np.array([answer.rejected or "" for answer in answers], object)
+        return {
+            "probabilities": outputs.probabilities,
+            "logits": outputs.logits,
+            "digit": digits,
+            "rejected": reasons,
+        }

@@ -1,0 +1,83 @@
+"""What can be set from outside: environment variables with the prefix DIGITS_, read once at start."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+PREFIX = "DIGITS_"
+SHIPPED_MODEL = Path(__file__).resolve().parent.parent / "models" / "digits"
+
+
+class Settings(BaseSettings):
+    """Every setting of the service, with its default; the description is what the README's table says."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    model: Path = Field(
+        default=SHIPPED_MODEL,
+        description="folder of a model version, or of a model, of which the highest version is taken",
+    )
+    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+        default="auto", description="ONNX Runtime provider; a named one that cannot be had stops the start"
+    )
+    threads: int = Field(default=1, ge=1, le=256, description="CPU threads of one ONNX Runtime session")
+    workers: int = Field(default=1, ge=1, le=256, description="server processes")
+    max_batch: int = Field(default=64, ge=1, le=4096, description="images that one run of the network takes at most")
+    max_wait_ms: float = Field(
+        default=0, ge=0, le=1000, description="how long a request may wait for company; 0 sends it off at once"
+    )
+    max_queue: int = Field(default=4096, ge=1, description="images that may wait; more are refused with 503")
+    timeout_s: float = Field(default=10, gt=0, le=3600, description="time to an answer, after which a request gets 504")
+    max_body_mib: float = Field(default=16, gt=0, le=1024, description="largest request body, in MiB")
+    max_pixels: int = Field(default=50_000_000, ge=784, description="largest picture, width × height")
+    api_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="keys that open the prediction routes, separated by commas; none leaves them open"
+    )
+    access_log: bool = Field(default=False, description="one log line for each request")
+    tracing: bool = Field(default=False, description="OpenTelemetry spans, by BentoML's tracing configuration")
+
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The body limit in bytes."""
+        return int(self.max_body_mib * 2**20)
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        ConfigurationError: a value is malformed or out of range; the message names the variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg'].lower()}" for e in error.errors()
+        )
+        raise ConfigurationError(f"bad setting: {problems}") from error
+
+
+def unknown_variables(environment: dict[str, str] | None = None) -> list[str]:
+    """Variables with our prefix that are no setting: most often a typing error.
+
+    Kubernetes adds `DIGITS_PORT` and `DIGITS_SERVICE_…` where a Service is called "digits"; those are left out.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {PREFIX + "DATA"}
+    injected = (PREFIX + "SERVICE_", PREFIX + "PORT")
+    names = os.environ if environment is None else environment
+    return sorted(n for n in names if n.startswith(PREFIX) and n not in known and not n.startswith(injected))
