@@ -1,0 +1,117 @@
+// Wires the drawing area, the service and the two views together.
+
+import { AnswerView } from "./answer.js";
+import { Newest, Trouble, post, useKey } from "./client.js";
+import { InsideView } from "./inside.js";
+import { Pad } from "./pad.js";
+
+const $ = (id) => document.getElementById(id);
+const pad = new Pad($("ink"));
+const answer = new AnswerView();
+const inside = new InsideView();
+
+const asking = new Newest(async ({ final }, signal) => {
+  try {
+    const blob = await pad.blob();
+    const asked = performance.now();
+    const prediction = await post("predict", blob, signal);
+    answer.update(prediction, performance.now() - asked, final);
+    const looked = performance.now();
+    inside.update(await post("explain", blob, signal), performance.now() - looked);
+    tell(null);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    answer.stale();
+    tell(error instanceof Trouble ? error : new Trouble(`This page failed to show the answer: ${error.message}.`));
+  }
+});
+
+function tell(trouble) {
+  $("trouble").hidden = !trouble;
+  if (!trouble) return;
+  $("trouble-text").textContent = trouble.message;
+  $("again").hidden = !trouble.retry;
+  $("key-form").hidden = !trouble.wantsKey;
+}
+
+function changed(final) {
+  const empty = pad.isEmpty;
+  $("hint").hidden = !empty;
+  $("undo").disabled = $("clear").disabled = empty;
+  showPicture();
+  if (empty) {
+    asking.cancel();
+    answer.reset();
+    inside.reset();
+    tell(null);
+  } else {
+    asking.request({ final });
+  }
+}
+
+let shown = null; // the file that the <img> shows
+
+function showPicture() {
+  if (shown === pad.file) return;
+  const image = $("picture");
+  if (shown) URL.revokeObjectURL(image.src);
+  shown = pad.file;
+  image.hidden = !shown;
+  if (shown) image.src = URL.createObjectURL(shown);
+  else image.removeAttribute("src");
+}
+
+function take(files) {
+  const picture = [...files].find((file) => file.type.startsWith("image/"));
+  if (!picture) {
+    if (files.length) tell(new Trouble(`${files[0].name} is not a picture.`, { retry: false }));
+    return;
+  }
+  asking.cancel();
+  answer.stale();
+  pad.show(picture);
+}
+
+pad.addEventListener("drawn", () => changed(false));
+pad.addEventListener("edited", () => changed(true));
+$("undo").addEventListener("click", () => pad.undo());
+$("clear").addEventListener("click", () => pad.clear());
+$("again").addEventListener("click", () => changed(true));
+$("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  useKey($("key").value);
+  changed(true);
+});
+
+for (const input of [$("open"), $("camera")]) {
+  input.addEventListener("change", () => {
+    take(input.files);
+    input.value = ""; // the same file may be chosen again
+  });
+}
+
+document.addEventListener("paste", (event) => take(event.clipboardData.files));
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  $("pad").classList.add("over");
+});
+document.addEventListener("dragleave", (event) => event.relatedTarget || $("pad").classList.remove("over"));
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("pad").classList.remove("over");
+  take(event.dataTransfer.files);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.target === $("key")) return;
+  const withControl = event.ctrlKey || event.metaKey;
+  if (withControl && event.key.toLowerCase() === "z") pad.undo();
+  else if (event.key === "Escape" && !withControl) pad.clear();
+  else if (event.key.toLowerCase() === "o" && !withControl && !event.altKey) $("open").click();
+  else return;
+  event.preventDefault();
+});
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => pad.redraw());
+$("photo").hidden = navigator.maxTouchPoints === 0; // only there does `capture` open a camera
+$("origin").textContent = location.origin;

@@ -1,0 +1,82 @@
+// Talking to the service: one request at a time, always for the newest picture.
+
+const PAUSE = 40; // milliseconds between two pictures while drawing
+
+/** Something went wrong that a person can be told about in a sentence. */
+export class Trouble extends Error {
+  constructor(sentence, { retry = true, wantsKey = false } = {}) {
+    super(sentence);
+    this.retry = retry;
+    this.wantsKey = wantsKey;
+  }
+}
+
+let apiKey = sessionStorage.getItem("api-key");
+
+export function useKey(key) {
+  apiKey = key;
+  sessionStorage.setItem("api-key", key);
+}
+
+/** Send a picture and return the answer's JSON; throws Trouble, or an AbortError when nobody waits any longer. */
+export async function post(path, blob, signal) {
+  const headers = { "Content-Type": blob.type || "application/octet-stream" };
+  if (apiKey) headers.Authorization = `Bearer ${apiKey}`;
+  let response;
+  let answer = null;
+  try {
+    response = await fetch(path, { method: "POST", body: blob, headers, signal });
+    if (response.headers.get("content-type")?.includes("json")) answer = await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Trouble("The service does not answer. Your picture is still here: try again when the service is back.");
+  }
+  if (response.ok && answer) return answer;
+  const reason = answer?.error?.message;
+  if (response.status === 401) throw new Trouble("This service wants an API key.", { retry: false, wantsKey: true });
+  if (response.status === 503) throw new Trouble(reason ? sentence(reason) : "The service is busy just now.");
+  throw new Trouble(reason ? sentence(reason) : `The service answered with an error (${response.status}).`, {
+    retry: response.status >= 500,
+  });
+}
+
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+}
+
+/** Runs a job for the newest request only: while one runs, newer ones replace each other in a queue of one. */
+export class Newest {
+  #job;
+  #waiting = null;
+  #running = null;
+
+  constructor(job) {
+    this.#job = job;
+  }
+
+  /** Ask for a run; several calls while one is running become one. */
+  request(detail) {
+    this.#waiting = detail;
+    if (!this.#running) this.#run();
+  }
+
+  /** Drop what is waiting and abort what runs: its answer would be stale. */
+  cancel() {
+    this.#waiting = null;
+    this.#running?.abort();
+    this.#running = null;
+  }
+
+  async #run() {
+    while (this.#waiting) {
+      const detail = this.#waiting;
+      const controller = new AbortController();
+      this.#waiting = null;
+      this.#running = controller;
+      await this.#job(detail, controller.signal);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      if (this.#running !== controller) return; // cancelled, and perhaps started anew, meanwhile
+    }
+    this.#running = null;
+  }
+}
