@@ -79,7 +79,7 @@ class Batcher:
     async def submit(self, images: NDArray[np.uint8]) -> Outputs:
         """Classify uint8 images [N, 28, 28], N ≥ 1, and return exactly their rows.
 
-        Cancelling the caller takes the item out of the queue. An error of the run reaches every item of its batch.
+        Cancelling the caller takes the item out of the queue. An error of the run reaches the item that caused it.
 
         Raises:
             Overloaded: the queue is full.
@@ -116,16 +116,15 @@ class Batcher:
         items, count = self._take()
         if not items or self._loop is None:
             return
-        images = items[0].images if len(items) == 1 else np.concatenate([item.images for item in items])
         started = self._loop.time()
         queue_s = started - items[0].enqueued_at
         if count <= self._max_inline:
-            self._deliver(items, self._attempt(images), queue_s, started)
+            self._deliver(items, self._run_items(items), queue_s, started)
             if self._queue:
                 self._timer = self._loop.call_soon(self._flush)
             return
         self._busy = True
-        running = self._loop.run_in_executor(self._thread, self._attempt, images)
+        running = self._loop.run_in_executor(self._thread, self._run_items, items)
         running.add_done_callback(lambda done: self._after_thread(items, done.result(), queue_s, started))
 
     def _take(self) -> tuple[list[_Item], int]:
@@ -142,6 +141,17 @@ class Batcher:
             self._queued_images -= len(item.images)
         return items, count
 
+    def _run_items(self, items: list[_Item]) -> list[Outputs | Exception]:
+        """Run all items together; if that fails, each by itself, so that only the one at fault gets the error."""
+        if len(items) == 1:
+            return [self._attempt(items[0].images)]
+        together = self._attempt(np.concatenate([item.images for item in items]))
+        if isinstance(together, Exception):
+            return [self._attempt(item.images) for item in items]
+        ends = np.cumsum([len(item.images) for item in items])[:-1]
+        rows = zip(np.split(together.logits, ends), np.split(together.probabilities, ends), strict=True)
+        return [Outputs(*pair) for pair in rows]
+
     def _attempt(self, images: NDArray[np.uint8]) -> Outputs | Exception:
         try:
             if len(images) <= self._max_batch:
@@ -151,21 +161,22 @@ class Batcher:
         except Exception as error:  # noqa: BLE001 - whatever a provider throws belongs to the callers
             return error
 
-    def _after_thread(self, items: list[_Item], result: Outputs | Exception, queue_s: float, started: float) -> None:
+    def _after_thread(
+        self, items: list[_Item], results: list[Outputs | Exception], queue_s: float, started: float
+    ) -> None:
         self._busy = False
-        self._deliver(items, result, queue_s, started)
+        self._deliver(items, results, queue_s, started)
         if self._queue:
             self._flush()
 
-    def _deliver(self, items: list[_Item], result: Outputs | Exception, queue_s: float, started: float) -> None:
-        first = 0
-        for item in items:
-            last = first + len(item.images)
-            if not item.answer.done():
-                if isinstance(result, Exception):
-                    item.answer.set_exception(result)
-                else:
-                    item.answer.set_result(Outputs(result.logits[first:last], result.probabilities[first:last]))
-            first = last
+    def _deliver(self, items: list[_Item], results: list[Outputs | Exception], queue_s: float, started: float) -> None:
+        for item, result in zip(items, results, strict=True):
+            if item.answer.done():  # the caller has left meanwhile
+                continue
+            if isinstance(result, Exception):
+                item.answer.set_exception(result)
+            else:
+                item.answer.set_result(result)
         if self._observe is not None and self._loop is not None:
-            self._observe(BatchStatistics(first, queue_s, self._loop.time() - started))
+            images = sum(len(item.images) for item in items)
+            self._observe(BatchStatistics(images, queue_s, self._loop.time() - started))
