@@ -77,8 +77,8 @@ class DigitService:
 
     @bentoml.api(route="/classify", batchable=True, max_batch_size=64, max_latency_ms=10_000)
     def classify(
-        self, images: Annotated[NDArray[np.uint8], DType("uint8"), Shape((28, 28))]
-    ) -> Annotated[NDArray[np.float32], DType("float32"), Shape((10,))]:
+        self, images: Annotated[NDArray[np.uint8], DType("uint8"), Shape((-1, 28, 28))]
+    ) -> Annotated[NDArray[np.float32], DType("float32"), Shape((-1, 10))]:
         """Probabilities of uint8 images, through BentoML's own adaptive batching."""
         return self.classifier.session.run(images).probabilities
 

@@ -1,4 +1,4 @@
-"""The wire format of the Open Inference Protocol: what is taken, what is refused and how, and what an answer looks like."""
+"""The wire format of the Open Inference Protocol: what is taken, what is refused and how, what an answer looks like."""
 
 from __future__ import annotations
 
