@@ -18,9 +18,11 @@ from service.gateway import Gateway
 from service.http import ASGIApp, Reply, Request
 from service.inference import InferenceRoutes
 from service.metrics import Metrics
+from service.page import Page
 from service.pictures import PictureRoutes
 from service.session import DigitSession
 from service.settings import load_settings, unknown_variables
+from service.web_routes import WebRoutes
 
 log = logging.getLogger("bentoml.service")  # below BentoML's logger, whose handlers are configured
 INNER_PATHS = {"/metrics", "/schema.json", "/docs.json", "/classify"}
@@ -59,9 +61,9 @@ class DigitService:
         except ServiceError as error:
             raise SystemExit(f"error: {error}") from None
         session.warm_up()
-        self.metrics = Metrics()
-        self.classifier = Classifier(session, self.settings, self.metrics.batch)
         manifest = session.artifact.manifest
+        self.metrics = Metrics(manifest, session.provider)
+        self.classifier = Classifier(session, self.settings, self.metrics)
         log.info("serving %s version %s on %s", manifest.name, manifest.version, session.provider)
 
     @bentoml.on_deployment
@@ -82,6 +84,10 @@ class DigitService:
         """Probabilities of uint8 images, through BentoML's own adaptive batching."""
         return self.classifier.session.run(images).probabilities
 
+    def __metrics__(self, text: str) -> str:
+        """Complete what BentoML gathered from all workers; its /metrics route calls this."""
+        return self.metrics.exposition(text)
+
     def open(self, gateway: Gateway) -> None:
         """Put the routes into the gateway, once the worker's application has started."""
         pictures = PictureRoutes(self.classifier)
@@ -93,6 +99,7 @@ class DigitService:
                 "/healthz": {"GET": _healthy},
                 "/readyz": {"GET": _healthy},
                 **InferenceRoutes(self.classifier).routes(),
+                **WebRoutes(pictures, Page.load()).routes(),
             },
             INNER_PATHS,
             self.metrics,

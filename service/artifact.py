@@ -34,6 +34,20 @@ class Thresholds(BaseModel):
     max_energy: float | None = None
 
 
+class Statistics(BaseModel):
+    """What the training data look like, for the drift signal: shares of the classes and of the ink's ranges.
+
+    Ink is the number of an image's pixels that are not background; range i ends below `ink_edges[i]`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: int = Field(gt=0)
+    class_shares: tuple[float, ...]
+    ink_edges: tuple[int, ...]
+    ink_shares: tuple[float, ...]
+
+
 class Manifest(BaseModel):
     """What the service must know of a model; further fields (recipe, metrics, parity) are for people and tools."""
 
@@ -48,6 +62,7 @@ class Manifest(BaseModel):
     temperature: float = Field(gt=0)
     thresholds: Thresholds = Thresholds()
     layers: dict[str, str] = {}
+    statistics: Statistics | None = None
 
 
 @dataclass(frozen=True)

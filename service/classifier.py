@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.batching import Batcher, BatchStatistics
+from service.batching import Batcher
 from service.errors import Overloaded
 from service.prediction import Judge, Prediction
 from service.preprocess import Prepared, preprocess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
+    from service.metrics import Metrics
     from service.session import DigitSession, Outputs
     from service.settings import Settings
 
@@ -33,12 +33,10 @@ class Classifier:
     Args:
         session: the open model.
         settings: batch, queue and picture limits.
-        observe: called with BatchStatistics after each run of the network.
+        metrics: told of each batch, picture and answer.
     """
 
-    def __init__(
-        self, session: DigitSession, settings: Settings, observe: Callable[[BatchStatistics], None] | None = None
-    ) -> None:
+    def __init__(self, session: DigitSession, settings: Settings, metrics: Metrics | None = None) -> None:
         self.session = session
         self.manifest = session.artifact.manifest
         self.judge = Judge(self.manifest)
@@ -48,8 +46,9 @@ class Classifier:
             max_wait_s=settings.max_wait_ms / 1000,
             max_queue=settings.max_queue,
             max_inline=16 if session.provider == "cpu" else 0,
-            observe=observe,
+            observe=metrics.batch if metrics else None,
         )
+        self._metrics = metrics
         self._max_pixels = settings.max_pixels
         self._decoders = ThreadPoolExecutor(max_workers=settings.threads + 1, thread_name_prefix="decode")
         self._decoding = 0
@@ -61,18 +60,36 @@ class Classifier:
             PictureTooLarge, UndecodablePicture: the file is at fault.
             Overloaded: too much waits already.
         """
+        return (await self.classify_prepared(data))[1]
+
+    async def classify_prepared(self, data: bytes) -> tuple[Prepared, Prediction]:
+        """Classify one encoded picture and return also what the network saw; raises as `classify_picture`."""
         prepared = await self.prepare(data)
         outputs = await self.batcher.submit(prepared.image[np.newaxis])
-        return self.judge.decide(outputs.logits[0], outputs.probabilities[0], prepared.rejected)
+        return prepared, self.decide(outputs.logits[0], outputs.probabilities[0], prepared)
+
+    def decide(self, logits: NDArray[np.float32], probabilities: NDArray[np.float32], prepared: Prepared) -> Prediction:
+        """Judge and count the answer to one picture; logits and probabilities are float32 [classes]."""
+        prediction = self.judge.decide(logits, probabilities, prepared.rejected)
+        if self._metrics is not None:
+            self._metrics.answer(prepared.image, prediction)
+        return prediction
+
+    async def classify_tensors(self, images_u8: NDArray[np.uint8]) -> Outputs:
+        """Classify and count uint8 [N, 28, 28] that the caller prepared; raises Overloaded."""
+        outputs = await self.batcher.submit(images_u8)
+        if self._metrics is not None:
+            self._metrics.tensors(images_u8, outputs.probabilities)
+        return outputs
 
     async def classify_images(self, images_u8: NDArray[np.uint8]) -> Outputs:
-        """Classify uint8 [N, 28, 28] that need no preprocessing; raises Overloaded."""
+        """Classify uint8 [N, 28, 28] that `prepare` made; raises Overloaded."""
         return await self.batcher.submit(images_u8)
 
     async def prepare(self, data: bytes) -> Prepared:
         """Bring an encoded picture to the network's input: small ones here and now, others in a thread."""
         if _is_small(data):
-            return preprocess(data, max_pixels=self._max_pixels)
+            return self._preprocess(data)
         if self._decoding >= MAX_DECODING:
             raise Overloaded(
                 f"{self._decoding} pictures wait to be decoded, at most {MAX_DECODING} may; try again soon"
@@ -84,7 +101,12 @@ class Classifier:
             self._decoding -= 1
 
     def _preprocess(self, data: bytes) -> Prepared:
-        return preprocess(data, max_pixels=self._max_pixels)
+        started = perf_counter()
+        try:
+            return preprocess(data, max_pixels=self._max_pixels)
+        finally:
+            if self._metrics is not None:
+                self._metrics.picture(perf_counter() - started)
 
     def close(self) -> None:
         """End the threads."""

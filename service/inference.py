@@ -87,7 +87,7 @@ class InferenceRoutes:
         call = parse_infer(await request.body(), request.headers.get(HEADER_LENGTH), self._image_shape)
         if isinstance(call.tensor, list):
             return write_infer(self._name, self._version, call, await self._pictures(call.tensor))
-        outputs = await self._classifier.classify_images(call.tensor)
+        outputs = await self._classifier.classify_tensors(call.tensor)
         digits = outputs.probabilities.argmax(axis=1)
         tensors = {"probabilities": outputs.probabilities, "logits": outputs.logits, "digit": digits}
         return write_infer(self._name, self._version, call, tensors)
@@ -101,9 +101,8 @@ class InferenceRoutes:
             except ServiceError as error:
                 raise type(error)(f"pictures[{number}]: {error}") from error
         outputs = await self._classifier.classify_images(np.stack([one.image for one in prepared]))
-        judge = self._classifier.judge
         answers = [
-            judge.decide(logits, probabilities, one.rejected)
+            self._classifier.decide(logits, probabilities, one)
             for logits, probabilities, one in zip(*outputs, prepared, strict=True)
         ]
         digits = np.array([-1 if answer.label is None else answer.label for answer in answers], np.int64)

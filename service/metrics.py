@@ -1,45 +1,118 @@
-"""What /metrics tells beyond BentoML's own: requests by route, batches, predictions."""
+"""What /metrics tells beyond BentoML's own: requests, batches, pictures, answers, and how far they drift."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from service.drift import RECENT, DriftWindow, add_drift
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from service.artifact import Manifest
     from service.batching import BatchStatistics
+    from service.prediction import Prediction
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SHORT = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+CONFIDENCES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1)
+REJECTIONS = ("blank", "several_digits", "not_a_digit", "unsure")
+SAMPLED = 32  # images of one tensor request whose confidence and ink are looked at: enough to describe the traffic
+PUBLISH_S = 1.0
 
 
 class Metrics:
-    """Prometheus metrics of one worker; BentoML's registry adds up the workers.
+    """Prometheus metrics of one worker; what is scraped is the sum over the workers.
 
-    Label values are bounded: routes come from the route table, never from what a client wrote.
+    Label values are bounded: routes come from the route table, classes and reasons from fixed lists, never from what a
+    client wrote. All series exist from the start, so that a rate over a first event is right.
+
+    Args:
+        manifest: the model's; with its name, version, labels, and the statistics of its training data.
+        provider: the short name of ONNX Runtime's provider.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, manifest: Manifest, provider: str) -> None:
         # Not at the top: prometheus_client chooses between one process and several when it is first imported, by a
         # variable that BentoML's worker sets at its start.
-        from prometheus_client import Counter, Histogram  # noqa: PLC0415
+        from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415
 
-        self._requests = Counter("digits_requests_total", "Answered HTTP requests", ["route", "status"])
-        self._seconds = Histogram("digits_request_seconds", "Time to the answer", ["route"], buckets=SECONDS)
+        self._seconds = Histogram("digits_request_seconds", "Time to the answer", ["route", "status"], buckets=SECONDS)
         self._images = Histogram("digits_batch_images", "Images in one run of the network", buckets=IMAGES)
-        self._queue = Histogram("digits_queue_seconds", "Wait of a batch's oldest image", buckets=SECONDS)
-        self._run = Histogram("digits_run_seconds", "One run of the network", buckets=SECONDS)
-        self._bound: dict[tuple[str, int], tuple[Any, Any]] = {}
+        self._queue = Histogram("digits_queue_seconds", "Wait of a batch's oldest image", buckets=SHORT)
+        self._run = Histogram("digits_run_seconds", "One run of the network", buckets=SHORT)
+        self._picture = Histogram("digits_picture_seconds", "Decoding and preparing one picture", buckets=SHORT)
+        self._confidence = Histogram("digits_confidence", "Probability of the best class", buckets=CONFIDENCES)
+        predictions = Counter("digits_predictions_total", "Answers by class", ["digit"])
+        self._predictions = [predictions.labels(label) for label in manifest.labels]
+        rejections = Counter("digits_rejections_total", "Pictures without an answer, by reason", ["reason"])
+        self._rejections = {reason: rejections.labels(reason) for reason in REJECTIONS}
+        info = Gauge("digits_model_info", "1", ["model", "version", "provider"], multiprocess_mode="livemax")
+        info.labels(manifest.name, manifest.version, provider).set(1)
+        self._statistics = manifest.statistics
+        self._window = DriftWindow(manifest.statistics) if manifest.statistics else None
+        self._recent = Gauge(
+            RECENT, "The last answers that drift is told by", ["of", "bin"], multiprocess_mode="livesum"
+        )
+        self._publishing: asyncio.TimerHandle | None = None
+        self._routes: dict[tuple[str, int], Any] = {}
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        bound = self._bound.get((route, status))
+        bound = self._routes.get((route, status))
         if bound is None:  # looking the labels up costs more than counting
-            bound = self._requests.labels(route, str(status)), self._seconds.labels(route)
-            self._bound[route, status] = bound
-        bound[0].inc()
-        bound[1].observe(seconds)
+            bound = self._routes[route, status] = self._seconds.labels(route, str(status))
+        bound.observe(seconds)
 
     def batch(self, statistics: BatchStatistics) -> None:
         """Count one run of the network."""
         self._images.observe(statistics.images)
         self._queue.observe(statistics.queue_s)
         self._run.observe(statistics.run_s)
+
+    def picture(self, seconds: float) -> None:
+        """Count one picture that was decoded and prepared, or could not be."""
+        self._picture.observe(seconds)
+
+    def answer(self, image: NDArray[np.uint8], prediction: Prediction) -> None:
+        """Count the answer to one picture, whose image uint8 [28, 28] the network saw."""
+        if prediction.rejected is not None:
+            self._rejections[prediction.rejected].inc()
+        if prediction.label is not None:
+            self._predictions[prediction.label].inc()
+            self._observe(image, prediction.label, prediction.confidence)
+
+    def tensors(self, images_u8: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> None:
+        """Count N answers without a judgement: images uint8 [N, 28, 28], probabilities float32 [N, classes].
+
+        Each is counted by its class; confidence and ink are taken from at most SAMPLED of them, evenly spaced.
+        """
+        labels = probabilities.argmax(axis=1)
+        for label, count in enumerate(np.bincount(labels)):
+            if count:
+                self._predictions[label].inc(int(count))
+        for row in range(0, len(labels), -(-len(labels) // SAMPLED)):
+            self._observe(images_u8[row], int(labels[row]), float(probabilities[row, labels[row]]))
+
+    def exposition(self, text: str) -> str:
+        """Complete the text of /metrics by what can be told only of all workers together."""
+        return add_drift(text, self._statistics)
+
+    def publish(self) -> None:
+        """Write the drift window to where scrapes find it."""
+        self._publishing = None
+        if self._window is not None:
+            for of, counts in (("classes", self._window.classes), ("ink", self._window.ink)):
+                for number, count in enumerate(counts):
+                    self._recent.labels(of, str(number)).set(count)
+
+    def _observe(self, image: NDArray[np.uint8], label: int, confidence: float) -> None:
+        self._confidence.observe(confidence)
+        if self._window is not None:
+            self._window.add(label, int(np.count_nonzero(image)))
+            if self._publishing is None:  # not for each answer: 20 gauges cost 30 µs
+                self._publishing = asyncio.get_running_loop().call_later(PUBLISH_S, self.publish)

@@ -27,7 +27,7 @@ class PictureRoutes:
     """
 
     def __init__(self, classifier: Classifier, max_pictures: int = 1024) -> None:
-        self._classifier = classifier
+        self.classifier = classifier
         self._max_pictures = max_pictures
         manifest = classifier.manifest
         self._labels = [json.dumps(int(label) if label.isdecimal() else label) for label in manifest.labels]
@@ -36,8 +36,8 @@ class PictureRoutes:
 
     async def predict(self, request: Request) -> Reply:
         """Answer one picture."""
-        prediction = await self._classifier.classify_picture(await self.read_picture(request))
-        return Reply(200, self._write(prediction).encode())
+        prediction = await self.classifier.classify_picture(await self.read_picture(request))
+        return Reply(200, self.write(prediction).encode())
 
     async def predict_batch(self, request: Request) -> Reply:
         """Answer each part named `images`, in order; one bad picture spoils only its own place."""
@@ -79,7 +79,7 @@ class PictureRoutes:
         prepared: list[Prepared | ServiceError] = []
         for number, data in enumerate(pictures):
             try:
-                prepared.append(await self._classifier.prepare(data))
+                prepared.append(await self.classifier.prepare(data))
             except ServiceError as error:
                 prepared.append(error)
             if number % PICTURES_IN_A_ROW == PICTURES_IN_A_ROW - 1:
@@ -87,15 +87,15 @@ class PictureRoutes:
         readable = [one for one in prepared if isinstance(one, Prepared)]
         if not readable:
             return [_write_error(one) for one in prepared if isinstance(one, ServiceError)]
-        outputs = await self._classifier.classify_images(np.stack([one.image for one in readable]))
+        outputs = await self.classifier.classify_images(np.stack([one.image for one in readable]))
         rows = iter(zip(outputs.logits, outputs.probabilities, strict=True))
-        judge = self._classifier.judge
+        decide = self.classifier.decide
         return [
-            _write_error(one) if isinstance(one, ServiceError) else self._write(judge.decide(*next(rows), one.rejected))
+            _write_error(one) if isinstance(one, ServiceError) else self.write(decide(*next(rows), one))
             for one in prepared
         ]
 
-    def _write(self, prediction: Prediction) -> str:
+    def write(self, prediction: Prediction) -> str:
         """Write one prediction as JSON; by hand, because it is on the hot path and its shape never changes."""
         label = "null" if prediction.label is None else self._labels[prediction.label]
         rejected = "null" if prediction.rejected is None else f'"{prediction.rejected}"'
