@@ -60,7 +60,7 @@ class DigitService:
             session = DigitSession(load_artifact(self.settings.model), self.settings.provider, self.settings.threads)
         except ServiceError as error:
             raise SystemExit(f"error: {error}") from None
-        session.warm_up()
+        session.warm_up(self.settings.max_batch)
         manifest = session.artifact.manifest
         self.metrics = Metrics(manifest, session.provider)
         self.classifier = Classifier(session, self.settings, self.metrics)

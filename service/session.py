@@ -55,17 +55,27 @@ class DigitSession:
         check_signature(artifact.manifest, self._session.get_inputs(), self._session.get_outputs())
         self._input = artifact.manifest.inputs[0].name
         self.image_shape = artifact.manifest.inputs[0].shape[1:]
+        self._is_padded = self.provider != "cpu"
         self._run = self._session.run
 
     def run(self, images_u8: NDArray[np.uint8]) -> Outputs:
-        """Classify uint8 images [N, 28, 28], N ≥ 1."""
-        logits, probabilities = self._run(("logits", "probabilities"), {self._input: images_u8})
-        return Outputs(logits, probabilities)
+        """Classify uint8 images [N, 28, 28], N ≥ 1.
 
-    def warm_up(self, batch_sizes: tuple[int, ...] = (1, 2, 8, 32)) -> None:
-        """Run each batch size once, so that no request pays for allocations or kernel choice."""
-        for size in batch_sizes:
-            self.run(np.zeros((size, *self.image_shape), np.uint8))
+        Off the CPU they are padded to the next power of two: a GPU provider prepares each new shape, which stalls the
+        request that brings it, so that only shapes are run which `warm_up` has seen.
+        """
+        count = len(images_u8)
+        if self._is_padded and count & (count - 1):
+            padded = np.zeros((1 << count.bit_length(), *self.image_shape), np.uint8)
+            padded[:count] = images_u8
+            images_u8 = padded
+        logits, probabilities = self._run(("logits", "probabilities"), {self._input: images_u8})
+        return Outputs(logits[:count], probabilities[:count])
+
+    def warm_up(self, max_batch: int = 32) -> None:
+        """Run the powers of two up to `max_batch` or just above: no request pays for memory or choice of kernels."""
+        for exponent in range((max_batch - 1).bit_length() + 1):
+            self.run(np.zeros((1 << exponent, *self.image_shape), np.uint8))
 
 
 def open_session(artifact: Artifact, provider: str, threads: int) -> tuple[ort.InferenceSession, str]:
