@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from training.errors import CheckpointError
-from training.model import ConvNet
+from training.model import ConvNet, Widths
 
 WEIGHTS = "weights.safetensors"
 STATE = "state.safetensors"
@@ -77,12 +77,14 @@ def load_network(run: Path) -> ConvNet:
 
 
 def network_with(tensors: Mapping[str, Tensor], *, source: str) -> ConvNet:
-    """Build the network from named weights.
+    """Build the network from named weights, as wide as they are.
 
     Raises: CheckpointError if a name or shape differs from the network's.
     """
+    layers = ("conv1", "conv2", "fc1", "fc2")
+    found = [len(tensors[f"{layer}.bias"]) for layer in layers if f"{layer}.bias" in tensors]
     with torch.random.fork_rng(devices=[]):  # initial weights are thrown away: leave the caller's generator alone
-        net = ConvNet()
+        net = ConvNet(Widths(*found))
     try:
         net.load_state_dict(dict(tensors))
     except RuntimeError as error:

@@ -9,8 +9,9 @@ from typing import Any
 
 from training.data import Digits
 from training.export import LAYERS, OPSET
-from training.parity import SIGNATURE
+from training.parity import signature
 
+DIGITS = tuple("0123456789")
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
@@ -18,6 +19,7 @@ def build_manifest(
     content: bytes, *, name: str, model_version: str, report: Mapping[str, Any], thresholds: Mapping[str, float | None]
 ) -> dict[str, Any]:
     """Describe an ONNX file that a finished run (its `run.json` as `report`) was exported to."""
+    labels = report.get("labels", DIGITS)
     return {
         "name": name,
         "version": model_version,
@@ -26,9 +28,9 @@ def build_manifest(
         "opset": OPSET,
         **{
             kind: [{"name": tensor, "datatype": datatype, "shape": list(shape)} for tensor, datatype, shape in tensors]
-            for kind, tensors in SIGNATURE.items()
+            for kind, tensors in signature(len(labels)).items()
         },
-        "labels": [str(digit) for digit in range(10)],
+        "labels": list(labels),
         "temperature": report["temperature"],
         "thresholds": dict(thresholds),
         "layers": LAYERS,

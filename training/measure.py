@@ -1,7 +1,9 @@
 """What the answers are worth: accuracy, calibration and who is taken for whom, from logits and labels alone."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +12,6 @@ from torch.nn import functional
 from training.data import Digits
 from training.model import ConvNet, normalise
 
-CLASSES = 10
 CALIBRATION_BINS = 15
 """Guo et al. 2017, "On Calibration of Modern Neural Networks", use 15."""
 
@@ -36,6 +37,11 @@ class Metrics:
     reliability: list[Bin]  # CALIBRATION_BINS intervals of equal width from 0 to 1
 
 
+def metrics_from(report: Mapping[str, Any]) -> Metrics:
+    """Read metrics back from the JSON that `dataclasses.asdict` made of them."""
+    return Metrics(**{**report, "reliability": [Bin(**each) for each in report["reliability"]]})
+
+
 @torch.no_grad()
 def logits_of(net: ConvNet, digits: Digits, batch_size: int = 1000) -> Tensor:
     """Return the logits float32 `[N, 10]` of all pictures, on the CPU."""
@@ -46,13 +52,13 @@ def logits_of(net: ConvNet, digits: Digits, batch_size: int = 1000) -> Tensor:
 
 def measure(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Metrics:
     """Measure logits `[N, 10]`, divided by the temperature, against labels `[N]`."""
-    labels = labels.cpu()
+    labels, classes = labels.cpu(), logits.shape[1]
     log_probabilities = functional.log_softmax(logits.double() / temperature, dim=1)
     confidence, answer = log_probabilities.exp().max(dim=1)
     right = (answer == labels).double()
     bins = _bins(confidence, right)
     ece = sum(each.count * abs(each.confidence - each.accuracy) for each in bins) / len(labels)
-    confusion = torch.bincount(labels * CLASSES + answer, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+    confusion = torch.bincount(labels * classes + answer, minlength=classes**2).reshape(classes, classes)
     return Metrics(
         pictures=len(labels),
         accuracy=float(right.mean()),

@@ -1,5 +1,7 @@
 """The article's ConvNet, and the graph that serves it: uint8 picture in, calibrated probabilities out."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -8,19 +10,32 @@ PIXEL_SCALE = 2.0 / 255.0
 """Normalize(mean=0.5, std=0.5) of a pixel in 0..1 equals pixel * 2 / 255 - 1 of a pixel in 0..255."""
 
 
-class ConvNet(nn.Module):
-    """Two 5x5 convolutions and two affine layers: 21,840 parameters.
+@dataclass(frozen=True)
+class Widths:
+    """Output channels of each layer; the article's unless told otherwise."""
 
-    Input float32 `[N, 1, 28, 28]` in -1..1 (see `normalise`), output logits float32 `[N, 10]`.
+    conv1: int = 10
+    conv2: int = 20
+    fc1: int = 50
+    classes: int = 10
+
+
+ARTICLE = Widths()
+
+
+class ConvNet(nn.Module):
+    """Two 5x5 convolutions and two affine layers: 21,840 parameters at the article's widths.
+
+    Input float32 `[N, 1, 28, 28]` in -1..1 (see `normalise`), output logits float32 `[N, classes]`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, widths: Widths = ARTICLE) -> None:
         """Initialise the weights from torch's global generator; seed it first."""
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 10, kernel_size=5)  # [N, 10, 24, 24]
-        self.conv2 = nn.Conv2d(10, 20, kernel_size=5)  # [N, 20, 8, 8], after a pool to 12x12
-        self.fc1 = nn.Linear(20 * 4 * 4, 50)
-        self.fc2 = nn.Linear(50, 10)
+        self.conv1 = nn.Conv2d(1, widths.conv1, kernel_size=5)  # [N, 10, 24, 24]
+        self.conv2 = nn.Conv2d(widths.conv1, widths.conv2, kernel_size=5)  # [N, 20, 8, 8], after a pool to 12x12
+        self.fc1 = nn.Linear(widths.conv2 * 4 * 4, widths.fc1)
+        self.fc2 = nn.Linear(widths.fc1, widths.classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of normalised images."""

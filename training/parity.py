@@ -20,10 +20,6 @@ LOGIT_TOLERANCE = 1e-4
 """|a - b| <= 1e-4 + 1e-4 |b|: float32 sums in another order stay a factor of ten below it, a wrong weight does not."""
 BATCH_SIZES = (1, 2, 3, 7, 64)
 REFERENCE_CHUNK = 500
-SIGNATURE = {
-    "inputs": [("images", "UINT8", (-1, 28, 28))],
-    "outputs": [("logits", "FP32", (-1, 10)), ("probabilities", "FP32", (-1, 10))],
-}
 
 Images = NDArray[np.uint8]
 Weights = dict[str, NDArray[np.float64]]
@@ -53,6 +49,14 @@ class ParityReport:
     def to_json(self) -> dict[str, object]:
         """Return it as the manifest holds it."""
         return asdict(self)
+
+
+def signature(classes: int) -> dict[str, list[tuple[str, str, tuple[int, ...]]]]:
+    """Return what goes in and comes out of a graph of so many classes: name, dtype and shape, -1 for the batch."""
+    return {
+        "inputs": [("images", "UINT8", (-1, 28, 28))],
+        "outputs": [("logits", "FP32", (-1, classes)), ("probabilities", "FP32", (-1, classes))],
+    }
 
 
 def climb(net: ConvNet, temperature: float, artifact: Artifact, digits: Digits | None) -> ParityReport:
@@ -101,7 +105,7 @@ def probe_batches(real: Images | None) -> list[Images]:
 
 def check_signature(artifact: Artifact) -> None:
     """First rung: names, dtypes, shapes and the dynamic axis that the manifest promises (the session checks the file)."""
-    for kind, expected in SIGNATURE.items():
+    for kind, expected in signature(len(artifact.manifest.labels)).items():
         tensors = artifact.manifest.inputs if kind == "inputs" else artifact.manifest.outputs
         actual = [(tensor.name, tensor.datatype, tensor.shape) for tensor in tensors]
         if actual != expected:
@@ -115,7 +119,9 @@ def check_weights(net: ConvNet, artifact: Artifact) -> None:
         if name not in stored:
             raise ParityError(f"weights: the graph has no tensor {name}, only {sorted(stored)}; export again.")
         if stored[name].shape != value.shape or not np.array_equal(stored[name], value.numpy()):
-            difference = float(np.abs(stored[name] - value.numpy()).max()) if stored[name].shape == value.shape else None
+            difference = (
+                float(np.abs(stored[name] - value.numpy()).max()) if stored[name].shape == value.shape else None
+            )
             raise ParityError(
                 f"weights: {name} differs from the checkpoint, largest difference {difference}, tolerance 0; "
                 "export the checkpoint again, or verify against the run that was exported (--run)."
@@ -140,7 +146,9 @@ def check_alone(session: DigitSession, batch: Images) -> float:
     """Fourth rung: a picture alone gets the logits that it gets inside a batch; returns the largest difference."""
     together = session.run(batch).logits
     alone = np.concatenate([session.run(batch[place : place + 1]).logits for place in range(len(batch))])
-    return check_values(f"{session.provider}, alone against a batch of {len(batch)}", alone, together.astype(np.float64))
+    return check_values(
+        f"{session.provider}, alone against a batch of {len(batch)}", alone, together.astype(np.float64)
+    )
 
 
 def check_answers(session: DigitSession, weights: Weights, served: ServedNet, images: Images) -> int:
