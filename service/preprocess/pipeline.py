@@ -7,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from service.preprocess.decode import MAX_PIXELS, decode_grey
+from service.preprocess.digit import Found, find_digit
+from service.preprocess.ink import Ink, find_ink
+from service.preprocess.normalise import SIDE, is_mnist_style, normalise
 
 Rejection = Literal["blank", "several_digits"]
-SIDE = 28
-BOX = 20
 
 
 @dataclass(frozen=True)
@@ -43,34 +43,17 @@ def prepare(grey: NDArray[np.uint8]) -> Prepared:
     """Bring a decoded grey picture, uint8 [height, width], 0 black to 255 white, to the network's input."""
     if is_mnist_style(grey):
         return Prepared(np.ascontiguousarray(grey))
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    ink = np.abs(grey.astype(np.float32) - float(np.median(border)))
-    top = float(ink.max())
-    if top < 24:
+    ink = find_ink(grey)
+    found = find_digit(ink)
+    if found is None:
         return Prepared(np.zeros((SIDE, SIDE), np.uint8), "blank")
-    ink = np.clip(ink / top * 1.2, 0, 1)
-    ink[ink < 0.3] = 0
-    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
-    crop = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = crop.shape
-    scale = BOX / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = Image.fromarray((crop * 255).astype(np.uint8)).resize(size, Image.Resampling.BOX)
-    digit = np.asarray(small, np.float32)
-    y = float((digit.sum(1) * np.arange(digit.shape[0])).sum() / digit.sum())
-    x = float((digit.sum(0) * np.arange(digit.shape[1])).sum() / digit.sum())
-    top_row = min(max(round(13.5 - y), 0), SIDE - digit.shape[0])
-    left = min(max(round(13.5 - x), 0), SIDE - digit.shape[1])
-    image = np.zeros((SIDE, SIDE), np.uint8)
-    image[top_row : top_row + digit.shape[0], left : left + digit.shape[1]] = digit.astype(np.uint8)
-    return Prepared(image)
+    return Prepared(normalise(cut_out(ink, found)))
 
 
-def is_mnist_style(grey: NDArray[np.uint8]) -> bool:
-    """Tell whether a picture already is as MNIST has them: 28 x 28, black margins, white ink, centred by mass."""
-    if grey.shape != (SIDE, SIDE) or int(grey.max()) < 160:
-        return False
-    inner = grey[4:24, 4:24]
-    if int(grey.sum(dtype=np.int64)) - int(inner.sum(dtype=np.int64)) > 0.25 * int(grey.sum(dtype=np.int64)):
-        return False
-    return bool(np.median(grey) == 0)
+def cut_out(ink: Ink, found: Found) -> NDArray[np.uint8]:
+    """Give the digit's ink alone, uint8 [height, width], full ink 255, cut to its box."""
+    mask = found.mask
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    strength = ink.contrast[box].astype(np.float32) * (255 / max(1, found.level))
+    return np.where(mask[box], np.clip(strength, 0, 255), 0).astype(np.uint8)

@@ -1,0 +1,123 @@
+"""A digit's ink to MNIST's picture of it: stroke width, 20 x 20 box, centre of mass."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.preprocess.thinning import thin
+
+SIDE: Final = 28
+BOX: Final = 20
+FINE: Final = 4  # the work is done on a grid this much finer, so that a pixel of it is a quarter of the result's
+CENTRE: Final = 14.0  # row and column of the centre of mass: mean over MNIST's training set 14.00, at most 0.6 away
+# Stroke widths on the fine grid, as area over length of the centre line: MNIST's training set has its quartiles at
+# 8.7, 10.3 and 12.5.
+THINNEST: Final = 8.0
+THICKEST: Final = 12.0
+
+Mask = NDArray[np.bool_]
+
+
+def is_mnist_style(grey: NDArray[np.uint8]) -> bool:
+    """Tell whether a picture already is as MNIST has them: white on black, in a 20 x 20 box, centred by mass."""
+    if grey.shape != (SIDE, SIDE) or int(grey.max()) < 250 or int(np.median(grey)) > 0:  # noqa: PLR2004
+        return False
+    rows, columns = np.flatnonzero(grey.any(1)), np.flatnonzero(grey.any(0))
+    if max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1 not in (BOX - 1, BOX):
+        return False
+    return max(abs(middle - CENTRE) for middle in _centre(grey)) < 0.65  # noqa: PLR2004
+
+
+def normalise(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring the ink of one digit to MNIST's convention.
+
+    Args:
+        alpha: uint8 [height, width], cut to the digit, 0 paper to 255 full ink, no other ink in it.
+
+    Returns:
+        uint8 [28, 28], 0 background, 255 ink; the digit's longer side 20, its centre of mass on (14, 14).
+    """
+    size = FINE * BOX
+    strokes = _fit(alpha, size)
+    width = stroke_width(strokes)
+    wanted = float(np.clip(width, THINNEST, THICKEST))
+    # The centre line must end up as long as leaves room for half the wanted pen at both ends.
+    if abs(wanted - width) > 1:
+        scale = float(np.clip((size - wanted) / max(1.0, size - width), 0.8, 1.5))
+        strokes = _with_width(_fit(alpha, round(size * scale)), wanted)
+    rows, columns = np.flatnonzero(strokes.any(1)), np.flatnonzero(strokes.any(0))
+    strokes = strokes[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if max(strokes.shape) != size:
+        strokes = _fit(strokes.astype(np.uint8) * 255, size)
+    return _centred(strokes)
+
+
+def stroke_width(strokes: Mask) -> float:
+    """Estimate the mean width of strokes, in pixels: their area over the length of their centre line."""
+    return float(strokes.sum()) / max(1, int(thin(strokes).sum()))
+
+
+def _fit(alpha: NDArray[np.uint8], size: int) -> Mask:
+    """Scale ink until its longer side is `size`; strokes that would fall between the pixels are thickened before."""
+    height, width = alpha.shape
+    scale = size / max(height, width)
+    if scale < 0.7:  # noqa: PLR2004
+        alpha = _thicken(alpha, round(0.8 / scale))
+    shape = (max(1, round(width * scale)), max(1, round(height * scale)))
+    resample = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX
+    strokes = np.asarray(Image.fromarray(alpha).resize(shape, resample)) > 127  # noqa: PLR2004  half ink
+    return strokes if strokes.any() else np.ones_like(strokes)
+
+
+def _thicken(alpha: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
+    from service.preprocess.window import highest
+    return highest(highest(alpha, by + 1, 0), by + 1, 1)
+
+
+def _with_width(strokes: Mask, wanted: float) -> Mask:
+    """Make all strokes thinner or thicker until their mean width is the wanted one."""
+    margin = 2 * FINE * 2
+    strokes = np.pad(strokes, margin)
+    line = thin(strokes)
+    width = float(strokes.sum()) / max(1, int(line.sum()))
+    if width < wanted:
+        return _grow(strokes, (wanted - width) / 2)
+    return _grow(line, (wanted - 1) / 2)
+
+
+def _grow(strokes: Mask, radius: float) -> Mask:
+    """Thicken by a disc, as nearly as alternating squares and crosses come to one."""
+    steps = round(radius)
+    for step in range(steps):
+        wide = strokes.copy()
+        wide[1:] |= strokes[:-1]
+        wide[:-1] |= strokes[1:]
+        wide[:, 1:] |= (wide if step % 2 else strokes)[:, :-1].copy()
+        wide[:, :-1] |= (wide if step % 2 else strokes)[:, 1:].copy()
+        strokes = wide
+    return strokes
+
+
+def _centred(strokes: Mask) -> NDArray[np.uint8]:
+    """Put the centre of mass on (14, 14) and average down to 28 x 28."""
+    side = FINE * SIDE
+    height, width = strokes.shape
+    row, column = _centre(strokes)
+    middle = FINE * (CENTRE + 0.5) - 0.5
+    top = min(max(round(middle - row), 0), side - height)
+    left = min(max(round(middle - column), 0), side - width)
+    fine = np.zeros((side, side), np.float32)
+    fine[top : top + height, left : left + width] = strokes
+    return np.round(fine.reshape(SIDE, FINE, SIDE, FINE).mean((1, 3)) * 255).astype(np.uint8)
+
+
+def _centre(weights: NDArray[np.uint8] | Mask) -> tuple[float, float]:
+    """Centre of mass as (row, column)."""
+    height, width = weights.shape
+    rows, columns = weights.sum(1, dtype=np.float64), weights.sum(0, dtype=np.float64)
+    total = rows.sum()
+    return float(rows @ np.arange(height) / total), float(columns @ np.arange(width) / total)

@@ -1,0 +1,70 @@
+"""Printed lines: rulings, grids and the borders of boxes, which run on to the edge of the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.preprocess.components import find_components
+from service.preprocess.window import highest, lowest
+
+Mask = NDArray[np.bool_]
+SMALLEST = 24  # pixels; below, a stroke of the digit and a line cannot be told apart
+
+
+def without_rulings(mask: Mask, *, clean: bool) -> Mask:
+    """Take straight thin lines along the picture's sides out of an ink mask and leave the strokes that cross them.
+
+    Args:
+        mask: bool [height, width], true on ink.
+        clean: whether this is a drawing rather than a photo; then only lines along a side or across everything go.
+
+    Returns:
+        bool [height, width], a subset of `mask`; `mask` itself when nothing but lines would be left out.
+    """
+    if min(mask.shape) < SMALLEST:
+        return mask
+    lines = [_lines(mask, clean=clean), _lines(mask.T, clean=clean).T]
+    if not lines[0].any() and not lines[1].any():
+        return mask
+    rest = mask & ~lines[0] & ~lines[1]
+    kept = rest
+    for line, axis in zip(lines, (0, 1), strict=True):
+        if line.any():
+            thickness = _thickness(line, axis)
+            kept = kept | (line & mask & _near(rest, 2 * thickness + 1, axis))
+    return kept
+
+
+def _lines(mask: Mask, *, clean: bool) -> Mask:
+    """Find lines along the rows."""
+    height, width = mask.shape
+    length = max(8, int(0.3 * width))
+    ink = mask.view(np.uint8)
+    bridged = highest(ink, 3, 0)  # a tilted line climbs a row now and then
+    gap = max(3, width // 60)
+    bridged = lowest(highest(np.pad(bridged, ((0, 0), (gap, gap))), gap, 1), gap, 1)[:, gap:-gap]
+    inner = np.pad(bridged, ((0, 0), (length, length)))
+    opened = highest(lowest(inner, length, 1), length, 1)[:, length:-length]
+    # Windows of even length sit half a pixel off, each way once: opened stays within bridged up to one pixel.
+    found = find_components((opened & bridged).astype(bool))
+    if not len(found):
+        return np.zeros_like(mask)
+    thickness = found.area / found.width - 2
+    thin = (thickness <= max(2.5, 0.035 * height)) & (found.height <= thickness + 4 + 0.12 * found.width)
+    ends = (found.left <= width * 0.02).astype(int) + (found.right >= width * 0.98 - 1)
+    outer = np.minimum(found.top, height - 1 - found.bottom) < 0.12 * height
+    crosses = found.width >= (0.85 if clean else 0.6) * width
+    runs_out = (ends > 0) & (outer if clean else np.ones_like(outer))
+    return found.mask(thin & (crosses | runs_out)) & mask
+
+
+def _thickness(line: Mask, axis: int) -> int:
+    runs = line.sum(axis)
+    found = find_components(line)
+    return max(1, round(float(np.median(found.area / (found.width if axis == 0 else found.height))))) if runs.any() else 1
+
+
+def _near(rest: Mask, size: int, axis: int) -> Mask:
+    """Grow ink across a line, along `axis`."""
+    return highest(rest.view(np.uint8), size, axis).astype(bool)
