@@ -50,14 +50,17 @@ clean:  ## remove what can be made again
 COMPILE = $(DEV)/bin/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --custom-compile-command 'make requirements'
 
-INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes -r
+# uv installs the same pinned files as pip, about ten times faster; where it cannot be had, pip does it.
+define install
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv && $(1)/bin/uv pip install --quiet \
+		--python $(1)/bin/python --require-hashes -r $(2) || \
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2)
+	touch $(1)/.installed
+endef
 
 $(SERVE)/.installed: requirements/$(RUNTIME).txt
-	$(PYTHON) -m venv $(SERVE)
-	$(SERVE)/bin/python $(INSTALL) $<
-	touch $@
+	$(call install,$(SERVE),$<)
 
 $(DEV)/.installed: requirements/dev.txt
-	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/python $(INSTALL) $<
-	touch $@
+	$(call install,$(DEV),$<)

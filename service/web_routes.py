@@ -1,0 +1,73 @@
+"""The routes for people: the page's files, and `POST /explain`, the look inside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.errors import ArtifactError, NotFound, Overloaded
+from service.explain import Explainer
+from service.http import Reply, Request
+from service.page import Asset, Page
+
+if TYPE_CHECKING:
+    from service.gateway import Handler
+    from service.pictures import PictureRoutes
+
+MAX_EXPLAINING = 8  # pictures that are explained or wait for it: each costs about as much as 200 predictions
+
+
+class WebRoutes:
+    """Handlers of the page and of the look inside; the latter has one thread of its own, off the hot path."""
+
+    def __init__(self, pictures: PictureRoutes, page: Page) -> None:
+        self._pictures = pictures
+        self._page = page
+        self._explainer: Explainer | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explain")
+        self._explaining = 0
+
+    def routes(self) -> dict[str, dict[str, Handler]]:
+        """Path to method to handler."""
+        table: dict[str, dict[str, Handler]] = {
+            path: {"GET": partial(self._asset, asset)} for path, asset in self._page.assets.items()
+        }
+        table["/explain"] = {"POST": self.explain}
+        return table
+
+    async def explain(self, request: Request) -> Reply:
+        """Answer one picture as /predict does, with what each layer made of it and which parts decided."""
+        if self._explaining >= MAX_EXPLAINING:
+            raise Overloaded(
+                f"{self._explaining} pictures are being explained, at most {MAX_EXPLAINING} may; try again"
+            )
+        self._explaining += 1
+        try:
+            data = await self._pictures.read_picture(request)
+            prepared, prediction = await self._pictures.classifier.classify_prepared(data)
+            body = await asyncio.get_running_loop().run_in_executor(self._thread, self._look_inside, prepared.image)
+        finally:
+            self._explaining -= 1
+        return Reply(200, f'{{"prediction":{self._pictures.write(prediction)},{body[1:]}'.encode())
+
+    def _look_inside(self, image_u8: np.ndarray) -> str:  # runs in the thread
+        if self._explainer is None:  # opened when first wanted: most servers never explain anything
+            try:
+                self._explainer = Explainer(self._pictures.classifier.session.artifact)
+            except ArtifactError as error:
+                raise NotFound(f"this model cannot be explained: {error}") from error
+        return json.dumps(self._explainer.explain(image_u8).to_json_dict(), separators=(",", ":"))
+
+    @staticmethod
+    async def _asset(asset: Asset, request: Request) -> Reply:
+        headers = tuple(
+            (name.encode(), value.encode()) for name, value in asset.headers.items() if name != "content-type"
+        )
+        if asset.is_fresh(request.headers.get(b"if-none-match", b"").decode("latin-1") or None):
+            return Reply(304, b"", asset.content_type.encode(), headers)
+        return Reply(200, asset.body, asset.content_type.encode(), headers)
