@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -128,6 +129,9 @@ def _open_with(artifact: Artifact, name: str, threads: int) -> ort.InferenceSess
 
 
 def _runtime() -> ModuleType:
+    # Since 1.29 its Linux builds report each session to the maker's servers, and keep a device id in the home folder,
+    # unless this is set before the import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime  # noqa: PLC0415 - which of its builds is installed is the user's choice
     except ImportError as error:

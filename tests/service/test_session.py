@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -209,6 +211,18 @@ def test_bytes_that_are_no_model_are_told_as_such(tmp_path: Path, artifact: Arti
     broken = Artifact(folder=tmp_path, manifest=artifact.manifest, model_bytes=b"no model")
     with pytest.raises(ArtifactError, match=str(tmp_path)):
         DigitSession(broken, "cpu")
+
+
+def test_the_runtime_does_not_phone_home(tmp_path: Path) -> None:
+    """An opened session leaves none of the files in which ONNX Runtime keeps what it means to report."""
+    code = (
+        "from pathlib import Path; from service.artifact import load_artifact; from service.session import DigitSession;"
+        f"DigitSession(load_artifact(Path({str(SHIPPED_MODEL)!r})), 'cpu')"
+    )
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    environment = {**kept, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=SHIPPED_MODEL.parent.parent, check=True)
+    assert list(tmp_path.rglob("*")) == []
 
 
 @pytest.mark.gpu
