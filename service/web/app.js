@@ -10,7 +10,7 @@ const pad = new Pad($("ink"));
 const answer = new AnswerView();
 const inside = new InsideView();
 
-const asking = new Newest(async ({ final }, signal) => {
+async function ask({ final }, signal) {
   try {
     const blob = await pad.blob();
     const asked = performance.now();
@@ -24,7 +24,9 @@ const asking = new Newest(async ({ final }, signal) => {
     answer.stale();
     tell(error instanceof Trouble ? error : new Trouble(`This page failed to show the answer: ${error.message}.`));
   }
-});
+}
+
+const asking = new Newest(ask, (busy) => { $("answer").ariaBusy = busy; });
 
 function tell(trouble) {
   $("trouble").hidden = !trouble;

@@ -47,11 +47,14 @@ function sentence(text) {
 /** Runs a job for the newest request only: while one runs, newer ones replace each other in a queue of one. */
 export class Newest {
   #job;
+  #busy;
   #waiting = null;
   #running = null;
 
-  constructor(job) {
+  /** `busy` is told true when something begins to run, and false when nothing runs or waits any more. */
+  constructor(job, busy) {
     this.#job = job;
+    this.#busy = busy;
   }
 
   /** Ask for a run; several calls while one is running become one. */
@@ -65,9 +68,11 @@ export class Newest {
     this.#waiting = null;
     this.#running?.abort();
     this.#running = null;
+    this.#busy(false);
   }
 
   async #run() {
+    this.#busy(true);
     while (this.#waiting) {
       const detail = this.#waiting;
       const controller = new AbortController();
@@ -78,5 +83,6 @@ export class Newest {
       if (this.#running !== controller) return; // cancelled, and perhaps started anew, meanwhile
     }
     this.#running = null;
+    this.#busy(false);
   }
 }

@@ -1,0 +1,79 @@
+"""The page when the service is gone, busy or locked: a sentence, and the drawing is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from strokes import DIGITS
+from visitor import Visits
+
+
+def test_a_service_that_is_gone_is_said_in_a_sentence(visit: Visits, launch: Callable[..., Any]) -> None:
+    """The service stops under an open page: the next stroke tells, and the old answer is greyed out."""
+    server = launch()
+    desk = visit(server.url)
+    desk.draw(DIGITS["7"])
+    desk.see_digit("7")
+    server.stop()
+    desk.draw([[(0.42, 0.52), (0.68, 0.5)]])
+    desk.see("#trouble").to_contain_text("The service does not answer.")
+    desk.see("#digit").to_have_attribute("data-state", "stale")
+    desk.see("#again").to_be_visible()
+    assert all("Failed to load resource" in complaint for complaint in desk.complaints)
+
+
+def test_trying_again_sends_the_same_drawing(visit: Visits, server: Any) -> None:
+    """When the service is back, one click brings the answer; nothing need be drawn again."""
+    desk = visit(server.url)
+    desk.page.route("**/predict", lambda route: route.abort())
+    desk.draw(DIGITS["9"])
+    desk.wait()
+    desk.see("#trouble").to_be_visible()
+    desk.page.unroute("**/predict")
+    desk.find("#again").click()
+    desk.see_digit("9")
+    desk.see("#trouble").to_be_hidden()
+
+
+def test_a_busy_service_is_said_in_its_own_words(visit: Visits, server: Any) -> None:
+    """A 503 shows the message of the answer, and can be tried again."""
+    desk = visit(server.url)
+    answer = json.dumps({"error": {"code": "overloaded", "message": "the queue is full; try again soon"}})
+    desk.page.route("**/predict", lambda route: route.fulfill(status=503, content_type="application/json", body=answer))
+    desk.draw(DIGITS["1"])
+    desk.see("#trouble-text").to_have_text("The queue is full; try again soon.")
+    desk.see("#again").to_be_visible()
+
+
+def test_an_answer_that_is_not_ours_is_said_in_a_sentence(visit: Visits, server: Any) -> None:
+    """A proxy's HTML error page does not break the page."""
+    desk = visit(server.url)
+    desk.page.route("**/predict", lambda route: route.fulfill(status=502, content_type="text/html", body="<p>bad"))
+    desk.draw(DIGITS["1"])
+    desk.see("#trouble-text").to_have_text("The service answered with an error (502).")
+
+
+def test_a_locked_service_asks_for_the_key_and_takes_it(visit: Visits, server: Any) -> None:
+    """A 401 shows a field for the key; with it every request carries `Authorization: Bearer`."""
+    desk = visit(server.url)
+    seen: list[str | None] = []
+
+    def guard(route: Any) -> None:
+        seen.append(route.request.headers.get("authorization"))
+        if seen[-1] == "Bearer open sesame":
+            route.continue_()
+        else:
+            route.fulfill(status=401, content_type="application/json", body='{"error": {"message": "no key"}}')
+
+    desk.page.route("**/predict", guard)
+    desk.page.route("**/explain", guard)
+    desk.draw(DIGITS["2"])
+    desk.see("#key-form").to_be_visible()
+    desk.find("#key").fill("open sesame")
+    desk.page.keyboard.press("Enter")
+    desk.see_digit("2")
+    desk.see("#trouble").to_be_hidden()
+    assert seen[0] is None
+    assert set(seen[1:]) <= {None, "Bearer open sesame"}
