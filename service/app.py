@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from typing import Annotated, Any
 
 import bentoml
 import numpy as np
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.server.metrics.prometheus import PrometheusClient
 from bentoml.validators import DType, Shape
 from numpy.typing import NDArray
 
 from service.artifact import load_artifact
 from service.classifier import Classifier
+from service.drain import Drain
 from service.errors import ServiceError
 from service.gateway import Gateway
 from service.http import ASGIApp, Reply, Request
 from service.inference import InferenceRoutes
+from service.inner import InnerApp
+from service.logs import configure_logs
 from service.metrics import Metrics
 from service.page import Page
 from service.pictures import PictureRoutes
@@ -25,16 +31,20 @@ from service.settings import load_settings, unknown_variables
 from service.web_routes import WebRoutes
 
 log = logging.getLogger("bentoml.service")  # below BentoML's logger, whose handlers are configured
-INNER_PATHS = {"/metrics", "/schema.json", "/docs.json", "/classify"}
+OPEN_PATHS = {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready"}
 
 
 class GatewayService(bentoml.Service[Any]):
     """A BentoML service whose ASGI application stands behind our gateway."""
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        """Wrap BentoML's application; `bentoml serve` calls this once in each worker."""
-        gateway = Gateway(super().to_asgi(is_main=is_main), load_settings())
+        """Wrap BentoML's application; called once in each worker."""
+        configure_logs(_settings.log_format)
+        if _settings.workers == 1:
+            count_in_memory()
+        gateway = Gateway(super().to_asgi(is_main=is_main), _settings)
         gateway.on_startup(lambda: bentoml.get_current_service().open(gateway))
+        gateway.on_startup(Drain(gateway, _settings).install)
         return gateway
 
 
@@ -49,7 +59,7 @@ except ServiceError as error:
     service_class=GatewayService,
     workers=_settings.workers,
     traffic={"timeout": _settings.timeout_s},
-    logging={"access": {"enabled": _settings.access_log}},
+    logging={"access": {"enabled": False}},  # the gateway writes its own, which names no path of a client's choice
 )
 class DigitService:
     """Classifies handwritten digits."""
@@ -91,6 +101,9 @@ class DigitService:
     def open(self, gateway: Gateway) -> None:
         """Put the routes into the gateway, once the worker's application has started."""
         pictures = PictureRoutes(self.classifier)
+        inner = InnerApp(gateway.inner)
+        web = WebRoutes(pictures, Page.load()).routes()
+        pages = {path for path, methods in web.items() if "GET" in methods}
         gateway.configure(
             {
                 "/predict": {"POST": pictures.predict},
@@ -99,15 +112,28 @@ class DigitService:
                 "/healthz": {"GET": _healthy},
                 "/readyz": {"GET": _healthy},
                 **InferenceRoutes(self.classifier).routes(),
-                **WebRoutes(pictures, Page.load()).routes(),
+                **web,
+                "/classify": {"POST": inner},
+                "/metrics": {"GET": inner},
+                "/schema.json": {"GET": inner},
             },
-            INNER_PATHS,
             self.metrics,
+            OPEN_PATHS | pages | ({"/metrics"} if self.settings.metrics_open else set()),
         )
         # What was loaded at start stays: taking it out of the garbage collector's sight removes its full passes over
         # that heap from the tail of the latency (docs/performance.md).
         gc.collect()
         gc.freeze()
+
+
+def count_in_memory() -> None:
+    """Keep a sole worker's metrics in its memory.
+
+    BentoML's files, one mapped into memory for each worker, would be one more thing that a full disk breaks; and they
+    lie in a folder that two servers of one user share, where the second one's start deletes those of the first.
+    """
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    BentoMLContainer.metrics_client.set(PrometheusClient(multiproc=False))
 
 
 async def _healthy(_: Request) -> Reply:

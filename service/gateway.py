@@ -6,116 +6,190 @@ through it. What it does once for each process (start, health, metrics registry,
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from service.errors import DeadlineExceeded, NotFound, RequestError, ServiceError
-from service.http import ASGIApp, Disconnected, Header, Receive, Reply, Request, Scope, Send, error_reply, send_reply
+from service.access import Keys, Origins, RequestIds
+from service.deadline import Deadline
+from service.errors import MethodNotAllowed, NotFound, Overloaded, ServiceError
+from service.http import (
+    CLOSE,
+    ASGIApp,
+    BodyLimits,
+    Disconnected,
+    Header,
+    Message,
+    Receive,
+    Reply,
+    Request,
+    Scope,
+    Send,
+    error_reply,
+    send_reply,
+)
 
 if TYPE_CHECKING:
     from service.metrics import Metrics
     from service.settings import Settings
 
 log = logging.getLogger("bentoml.service.gateway")  # below BentoML's logger, whose handlers are configured
+access_log = logging.getLogger("bentoml.service.access")
 
 Handler = Callable[[Request], Awaitable[Reply]]
+Routes = Mapping[str, Mapping[str, Handler]]
+
+NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 
 
-class MethodNotAllowed(RequestError):
-    """The path exists, but not for this method."""
+class Draining(Overloaded):
+    """The server is about to end: it still answers, but wants no new clients."""
 
-    status = 405
-    code = "method_not_allowed"
+    code = "draining"
+
+
+class Route(NamedTuple):
+    """What a path does, by method, and whether it needs an API key where there are any."""
+
+    methods: Mapping[str, Handler]
+    needs_key: bool
 
 
 class Gateway:
     """ASGI application that dispatches by exact path and turns every error into an answer.
 
     Args:
-        inner: BentoML's application; gets the lifespan events and the paths in `inner_paths`.
-        settings: limits and deadlines.
+        inner: BentoML's application; gets the lifespan events, and requests through `service.inner.InnerApp`.
+        settings: limits, deadlines, keys and origins.
+
+    Attributes:
+        listeners: the listening sockets, where this process owns them (service/worker.py).
     """
 
     def __init__(self, inner: ASGIApp, settings: Settings) -> None:
-        self._inner = inner
+        self.inner = inner
+        self.listeners: tuple[socket.socket, ...] = ()
         self._settings = settings
-        self._routes: dict[str, dict[str, Handler]] = {}
-        self._inner_paths: set[str] = set()
-        self._started: Callable[[], None] | None = None
+        self._timeout_s = settings.timeout_s
+        self._limits = BodyLimits(settings.max_body_bytes, settings.max_held_bytes)
+        self._keys = Keys(key.get_secret_value() for key in settings.api_key)
+        self._origins = Origins(settings.cors_origins)
+        self._ids = RequestIds()
+        self._routes: dict[str, Route] = {}
+        self._on_startup: list[Callable[[], None]] = []
         self._metrics: Metrics | None = None
+        self._always: tuple[Header, ...] = (NOSNIFF,)
 
-    def configure(
-        self,
-        routes: dict[str, dict[str, Handler]],
-        inner_paths: set[str],
-        metrics: Metrics,
-    ) -> None:
-        """Set the routes (path to method to handler) and the paths that BentoML answers."""
-        self._routes = routes
-        self._inner_paths = inner_paths
+    def configure(self, routes: Routes, metrics: Metrics, open_paths: Collection[str] = ()) -> None:
+        """Set the routes (path to method to handler), and which of them stay open where API keys are set."""
+        self._routes = {
+            path: Route(methods, needs_key=bool(self._keys) and path not in open_paths)
+            for path, methods in routes.items()
+        }
         self._metrics = metrics
 
     def on_startup(self, started: Callable[[], None]) -> None:
         """Have `started` called when BentoML's application has started, before the first request."""
-        self._started = started
+        self._on_startup.append(started)
+
+    def drain(self) -> None:
+        """Say "not ready" from now on, and "Connection: close" on every answer; go on answering."""
+        self._always = (NOSNIFF, CLOSE)
+        for path, route in self._routes.items():
+            if path.endswith(("/ready", "/readyz")):
+                self._routes[path] = Route({"GET": _draining}, route.needs_key)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
         if scope["type"] == "http":
-            methods = self._routes.get(scope["path"])
-            if methods is None and scope["path"] in self._inner_paths:
-                await self._inner(scope, receive, send)
-            else:
-                await self._answer(methods, scope, receive, send)
+            await self._answer(Request(scope, receive, self._limits), send)
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
-    async def _answer(self, methods: dict[str, Handler] | None, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, request: Request, send: Send) -> None:
         started = perf_counter()
-        request = Request(scope, receive, self._settings.max_body_bytes)
-        request_id = request.headers.get(b"x-request-id") or os.urandom(8).hex().encode()
-        extra: tuple[Header, ...] = ((b"x-request-id", request_id[:128]),)
+        route = self._routes.get(request.path)
+        request_id = self._ids.of(request.headers)
         try:
-            handler = _find(methods, request)
-            async with asyncio.timeout(self._settings.timeout_s):
-                reply = await handler(request)
+            with Deadline(request, self._timeout_s):
+                reply = await self._find(route, request)(request)
         except ServiceError as error:
             reply = error_reply(error, v2=request.path.startswith("/v2"))
-        except TimeoutError:
-            late = DeadlineExceeded(f"no answer within {self._settings.timeout_s:g} s; try again, or send less at once")
-            reply = error_reply(late, v2=request.path.startswith("/v2"))
         except Disconnected:
-            return
-        except Exception:
-            log.exception("unexpected error, request id %s", request_id[:128].decode("latin-1"))
+            reply = None
+        except Exception as error:
+            log.exception("unexpected %s", type(error).__name__, extra={"of_request": request_id.decode()})
             problem = ServiceError("unexpected error; the server's log has the details under the X-Request-ID")
             reply = error_reply(problem, v2=request.path.startswith("/v2"))
-        await send_reply(send, reply, extra, head=request.method == "HEAD")
+        finally:
+            request.release()
+        if reply is not None:
+            extra = (*self._always, (b"x-request-id", request_id))
+            if self._origins:
+                extra = (*extra, *self._origins.headers(request.headers))
+            if request.has_unread_body:
+                await send_reply(send, reply, (*extra, CLOSE), head=request.method == "HEAD", request=request)
+            else:
+                await send_reply(send, reply, extra, head=request.method == "HEAD")
+        self._record(request, route, request_id, reply, perf_counter() - started)
+
+    def _find(self, route: Route | None, request: Request) -> Handler:
+        method = request.method
+        if route is None:
+            if self._keys:
+                self._keys.check(request.headers)
+            raise NotFound(f"no route {request.path[:200]!r}; the API is described at /docs.json")
+        if route.needs_key and not (method == "OPTIONS" and self._origins):
+            self._keys.check(request.headers)
+        handler = route.methods.get(method) or (route.methods.get("GET") if method == "HEAD" else None)
+        if handler is not None:
+            return handler
+        if method == "OPTIONS" and self._origins:
+            return self._preflight
+        allowed = ", ".join(_allowed(route))
+        raise MethodNotAllowed(f"{request.path} does not take {method[:20]}, expected {allowed}", allowed)
+
+    async def _preflight(self, request: Request) -> Reply:
+        return self._origins.preflight(_allowed(self._routes[request.path]))
+
+    def _record(
+        self, request: Request, route: Route | None, request_id: bytes, reply: Reply | None, seconds: float
+    ) -> None:
+        """Count and log by route: a path that is none of ours is the client's text, and never a label or a log line."""
+        name = request.path if route is not None else "other"
+        status = 499 if reply is None else reply.status  # 499: the client left, as nginx counts it
         if self._metrics is not None:
-            route = request.path if methods is not None else "other"
-            self._metrics.request(route, reply.status, perf_counter() - started)
+            self._metrics.request(name, status, seconds)
         if self._settings.access_log:
-            log.info("%s %s %d %.1f ms", request.method, request.path, reply.status, (perf_counter() - started) * 1e3)
+            access_log.info(
+                "%d",
+                status,
+                extra={
+                    "of_request": request_id.decode(),
+                    "method": request.method[:20],
+                    "route": name,
+                    "status": status,
+                    "ms": round(seconds * 1e3, 2),
+                },
+            )
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def watch(message: dict[str, object]) -> None:
-            if message["type"] == "lifespan.startup.complete" and self._started is not None:
-                self._started()
+        async def watch(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                for started in self._on_startup:
+                    started()
             await send(message)
 
-        await self._inner(scope, receive, watch)  # type: ignore[arg-type]
+        await self.inner(scope, receive, watch)
 
 
-def _find(methods: dict[str, Handler] | None, request: Request) -> Handler:
-    if methods is None:
-        raise NotFound(f"no route {request.path[:200]!r}; the API is described at /docs.json")
-    handler = methods.get(request.method) or (methods.get("GET") if request.method == "HEAD" else None)
-    if handler is None:
-        raise MethodNotAllowed(f"{request.path} does not take {request.method[:20]}, expected {', '.join(methods)}")
-    return handler
+def _allowed(route: Route) -> list[str]:
+    return [*route.methods, "HEAD"] if "GET" in route.methods else list(route.methods)
+
+
+async def _draining(_: Request) -> Reply:
+    raise Draining("the server is about to end; ask another one")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from service.errors import Overloaded, PayloadTooLarge, RequestError, ServiceError
+from service.errors import MethodNotAllowed, Overloaded, PayloadTooLarge, RequestError, ServiceError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -16,10 +18,16 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
+WITHOUT_CONTENT = (204, 304)
+CLOSE: Header = (b"connection", b"close")
+# A refused body is read on for so long that its sender comes to read the answer: closing a socket with unread data
+# in it sends a reset, and the reset takes the answer away.
+LINGER_S = 2.0
+LINGER_BYTES = 64 * 2**20
 
 
 class Disconnected(Exception):
-    """The client went away before its body was complete; there is nobody to answer."""
+    """The client went away before its answer; there is nobody to answer."""
 
 
 class Reply(NamedTuple):
@@ -31,52 +39,114 @@ class Reply(NamedTuple):
     headers: tuple[Header, ...] = ()
 
 
+class BodyLimits:
+    """How large one body may be, and all bodies that one process holds at a time, in bytes."""
+
+    __slots__ = ("held", "one", "together")
+
+    def __init__(self, one: int, together: int) -> None:
+        self.one = one
+        self.together = max(one, together)
+        self.held = 0
+
+
 class Request:
-    """One HTTP request; header names are lower case, values latin-1 bytes as they came."""
+    """One HTTP request; header names are lower case, values latin-1 bytes as they came.
 
-    __slots__ = ("_max_body", "_receive", "headers", "method", "path", "query")
+    Attributes:
+        complete: the body has been read to its end.
+        reading: a handler is reading the body now.
+    """
 
-    def __init__(self, scope: Scope, receive: Receive, max_body_bytes: int) -> None:
+    __slots__ = ("_held", "_limits", "_receive", "complete", "headers", "method", "path", "query", "reading", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive, limits: BodyLimits) -> None:
+        self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope.get("query_string", b"")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.complete = False
+        self.reading = False
         self._receive = receive
-        self._max_body = max_body_bytes
+        self._limits = limits
+        self._held = 0
 
     @property
     def content_type(self) -> str:
         """The Content-Type header with its parameters, or an empty string."""
         return self.headers.get(b"content-type", b"").decode("latin-1")
 
+    @property
+    def has_unread_body(self) -> bool:
+        """Whether more of a body is announced than was read."""
+        if self.complete:
+            return False
+        return b"transfer-encoding" in self.headers or self.headers.get(b"content-length", b"0") != b"0"
+
     async def body(self) -> bytes:
         """Read the whole body.
 
         Raises:
             PayloadTooLarge: it is declared, or turns out, to be larger than the limit; the rest is not read.
+            Overloaded: all bodies together would be larger than the process may hold.
             RequestError: Content-Length is not a number.
             Disconnected: the client went away.
         """
         declared = self.headers.get(b"content-length", b"0")
         if not declared.isdigit():
             raise RequestError(f"Content-Length is {declared[:20]!r}, expected a whole number of bytes")
-        if int(declared) > self._max_body:
-            raise self._too_large(int(declared))
+        if len(declared) > 15 or int(declared) > self._limits.one:
+            raise self._too_large(declared[:20].decode())
         chunks, size, more = list[bytes](), 0, True
+        self.reading = True
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
-            if size > self._max_body:
-                raise self._too_large(size)
+            self._hold(size)
             more = message.get("more_body", False)
+        self.reading = False
+        self.complete = True
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _too_large(self, size: int) -> PayloadTooLarge:
+    async def disconnected(self) -> None:
+        """Return when the client has gone; only for a request whose body nobody reads any more."""
+        while (await self._receive())["type"] != "http.disconnect":
+            self.complete = True
+
+    async def discard_rest(self) -> None:
+        """Read and forget what still comes of a refused body, within bounds."""
+        discarded, more = 0, True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while more and discarded < LINGER_BYTES:
+                    message = await self._receive()
+                    more = message.get("more_body", False)
+                    discarded += len(message.get("body", b""))
+
+    def release(self) -> None:
+        """Give back the memory that the body was counted with."""
+        self._limits.held -= self._held
+        self._held = 0
+
+    def _hold(self, size: int) -> None:
+        limits = self._limits
+        if size > limits.one:
+            raise self._too_large(str(size))
+        if limits.held - self._held + size > limits.together:
+            raise Overloaded(
+                f"the bodies of other requests fill the {limits.together >> 20} MiB that the server has for them; "
+                "try again soon"
+            )
+        limits.held += size - self._held
+        self._held = size
+
+    def _too_large(self, size: str) -> PayloadTooLarge:
         return PayloadTooLarge(
-            f"the body has {size} bytes or more, the limit is {self._max_body} bytes; "
+            f"the body has {size} bytes or more, the limit is {self._limits.one} bytes; "
             "send a smaller picture, or raise DIGITS_MAX_BODY_MIB"
         )
 
@@ -91,26 +161,25 @@ def error_reply(error: ServiceError, *, v2: bool = False) -> Reply:
     headers: tuple[Header, ...] = ()
     if isinstance(error, Overloaded):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)
+    elif isinstance(error, MethodNotAllowed):
+        headers = ((b"allow", error.allowed.encode()),)
     elif error.status == 401:
         headers = ((b"www-authenticate", b"Bearer"),)
-    elif error.status == 413:
-        headers = ((b"connection", b"close"),)  # the rest of the body is not wanted
     content = {"error": str(error)} if v2 else {"error": {"code": error.code, "message": str(error)}}
     return json_reply(content, error.status, headers)
 
 
-async def send_reply(send: Send, reply: Reply, extra: tuple[Header, ...] = (), *, head: bool = False) -> None:
-    """Send status, headers and body as two ASGI messages."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": reply.status,
-            "headers": [
-                (b"content-type", reply.content_type),
-                (b"content-length", b"%d" % len(reply.body)),
-                *reply.headers,
-                *extra,
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": b"" if head else reply.body})
+async def send_reply(
+    send: Send, reply: Reply, extra: tuple[Header, ...] = (), *, head: bool = False, request: Request | None = None
+) -> None:
+    """Send status, headers and body; with `request`, hear its body out before the connection is closed."""
+    headers = [*reply.headers, *extra]
+    if reply.status not in WITHOUT_CONTENT:
+        headers += [(b"content-type", reply.content_type), (b"content-length", b"%d" % len(reply.body))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    body = b"" if head else reply.body
+    if request is not None:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await request.discard_rest()
+        body = b""
+    await send({"type": "http.response.body", "body": body})

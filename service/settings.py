@@ -39,22 +39,42 @@ class Settings(BaseSettings):
     max_queue: int = Field(default=4096, ge=1, description="images that may wait; more are refused with 503")
     timeout_s: float = Field(default=10, gt=0, le=3600, description="time to an answer, after which a request gets 504")
     max_body_mib: float = Field(default=16, gt=0, le=1024, description="largest request body, in MiB")
+    max_held_mib: float = Field(
+        default=256, gt=0, le=65536, description="request bodies that a worker holds at a time, in MiB; more get 503"
+    )
     max_pixels: int = Field(default=50_000_000, ge=784, description="largest picture, width × height")
     api_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), description="keys that open the prediction routes, separated by commas; none leaves them open"
     )
+    metrics_open: bool = Field(default=False, description="answer /metrics without a key where there are keys")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="web origins whose pages may call the service, separated by commas, or *; none by default",
+    )
+    lame_duck_s: float = Field(
+        default=3,
+        ge=0,
+        le=600,
+        description="how long requests are still taken after SIGTERM, while /readyz already says 503",
+    )
+    log_format: Literal["json", "text"] = Field(default="json", description="log lines as JSON objects, or for people")
     access_log: bool = Field(default=False, description="one log line for each request")
     tracing: bool = Field(default=False, description="OpenTelemetry spans, by BentoML's tracing configuration")
 
-    @field_validator("api_key", mode="before")
+    @field_validator("api_key", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+        return tuple(one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else value
 
     @property
     def max_body_bytes(self) -> int:
         """The body limit in bytes."""
         return int(self.max_body_mib * 2**20)
+
+    @property
+    def max_held_bytes(self) -> int:
+        """The limit on all bodies that one worker holds, in bytes."""
+        return int(self.max_held_mib * 2**20)
 
 
 def load_settings() -> Settings:

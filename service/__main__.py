@@ -1,0 +1,9 @@
+"""`python -m service`: the service with a supervisor of its own, lighter than `bentoml serve`."""
+
+from __future__ import annotations
+
+import sys
+
+from service.supervisor import main
+
+sys.exit(main())
