@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+from functools import partial
 from typing import Annotated, Any
 
 import bentoml
@@ -19,11 +20,12 @@ from service.classifier import Classifier
 from service.drain import Drain
 from service.errors import ServiceError
 from service.gateway import Gateway
-from service.http import ASGIApp, Reply, Request
-from service.inference import InferenceRoutes
+from service.http import ASGIApp, Reply, Request, json_reply
+from service.inference import InferenceRoutes, release
 from service.inner import InnerApp
 from service.logs import configure_logs
 from service.metrics import Metrics
+from service.openapi import describe
 from service.page import Page
 from service.pictures import PictureRoutes
 from service.session import DigitSession
@@ -31,7 +33,8 @@ from service.settings import load_settings, unknown_variables
 from service.web_routes import WebRoutes
 
 log = logging.getLogger("bentoml.service")  # below BentoML's logger, whose handlers are configured
-OPEN_PATHS = {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready"}
+OPEN_PATHS = {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready", "/docs.json"}
+HEALTHY = Reply(200, b"\n", b"text/plain; charset=utf-8")
 
 
 class GatewayService(bentoml.Service[Any]):
@@ -45,6 +48,8 @@ class GatewayService(bentoml.Service[Any]):
         gateway = Gateway(super().to_asgi(is_main=is_main), _settings)
         gateway.on_startup(lambda: bentoml.get_current_service().open(gateway))
         gateway.on_startup(Drain(gateway, _settings).install)
+        if _settings.tracing:
+            trace(gateway)
         return gateway
 
 
@@ -102,23 +107,25 @@ class DigitService:
         """Put the routes into the gateway, once the worker's application has started."""
         pictures = PictureRoutes(self.classifier)
         inner = InnerApp(gateway.inner)
-        web = WebRoutes(pictures, Page.load()).routes()
-        pages = {path for path, methods in web.items() if "GET" in methods}
+        page = Page.load()
+        pages = [(path, asset.content_type) for path, asset in page.assets.items()]
+        docs = json_reply(describe(self.classifier.manifest, self.settings, release(), pages))
         gateway.configure(
             {
                 "/predict": {"POST": pictures.predict},
                 "/predict_batch": {"POST": pictures.predict_batch},
-                "/livez": {"GET": _healthy},
-                "/healthz": {"GET": _healthy},
-                "/readyz": {"GET": _healthy},
+                "/livez": {"GET": partial(_constant, HEALTHY)},
+                "/healthz": {"GET": partial(_constant, HEALTHY)},
+                "/readyz": {"GET": partial(_constant, HEALTHY)},
                 **InferenceRoutes(self.classifier).routes(),
-                **web,
+                **WebRoutes(pictures, page).routes(),
+                "/docs.json": {"GET": partial(_constant, docs)},
                 "/classify": {"POST": inner},
                 "/metrics": {"GET": inner},
                 "/schema.json": {"GET": inner},
             },
             self.metrics,
-            OPEN_PATHS | pages | ({"/metrics"} if self.settings.metrics_open else set()),
+            OPEN_PATHS | set(page.assets) | ({"/metrics"} if self.settings.metrics_open else set()),
         )
         # What was loaded at start stays: taking it out of the garbage collector's sight removes its full passes over
         # that heap from the tail of the latency (docs/performance.md).
@@ -136,5 +143,15 @@ def count_in_memory() -> None:
     BentoMLContainer.metrics_client.set(PrometheusClient(multiproc=False))
 
 
-async def _healthy(_: Request) -> Reply:
-    return Reply(200, b"\n", b"text/plain; charset=utf-8")
+def trace(gateway: Gateway) -> None:
+    """Send a span for each request to the exporter that BentoML's `tracing` configuration names."""
+    # Not at the top: without tracing its import and its cost for each request are saved.
+    from bentoml._internal.configuration.containers import BentoMLContainer  # noqa: PLC0415
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415
+
+    provider = BentoMLContainer.tracer_provider.get()
+    gateway.wrap(lambda app: OpenTelemetryMiddleware(app, tracer_provider=provider))
+
+
+async def _constant(reply: Reply, _: Request) -> Reply:
+    return reply

@@ -80,6 +80,7 @@ class Gateway:
         self._routes: dict[str, Route] = {}
         self._on_startup: list[Callable[[], None]] = []
         self._metrics: Metrics | None = None
+        self._http: ASGIApp = self._answer
         self._always: tuple[Header, ...] = (NOSNIFF,)
 
     def configure(self, routes: Routes, metrics: Metrics, open_paths: Collection[str] = ()) -> None:
@@ -94,6 +95,10 @@ class Gateway:
         """Have `started` called when BentoML's application has started, before the first request."""
         self._on_startup.append(started)
 
+    def wrap(self, middleware: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Put an ASGI middleware around all requests, such as tracing."""
+        self._http = middleware(self._http)
+
     def drain(self) -> None:
         """Say "not ready" from now on, and "Connection: close" on every answer; go on answering."""
         self._always = (NOSNIFF, CLOSE)
@@ -104,13 +109,14 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
         if scope["type"] == "http":
-            await self._answer(Request(scope, receive, self._limits), send)
+            await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
-    async def _answer(self, request: Request, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, self._limits)
         started = perf_counter()
         route = self._routes.get(request.path)
         request_id = self._ids.of(request.headers)

@@ -60,11 +60,7 @@ class InferenceRoutes:
 
     async def server(self, _: Request) -> Reply:
         """Server metadata."""
-        try:
-            release = version("digit-service")
-        except PackageNotFoundError:  # run from a checkout
-            release = "0"
-        return json_reply({"name": "digit-service", "version": release, "extensions": EXTENSIONS})
+        return json_reply({"name": "digit-service", "version": release(), "extensions": EXTENSIONS})
 
     async def live(self, _: Request) -> Reply:
         """Say that the process answers."""
@@ -113,3 +109,11 @@ class InferenceRoutes:
             "digit": digits,
             "rejected": reasons,
         }
+
+
+def release() -> str:
+    """Version of the installed package; "0" in a checkout that is not installed."""
+    try:
+        return version("digit-service")
+    except PackageNotFoundError:
+        return "0"
