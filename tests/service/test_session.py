@@ -216,8 +216,8 @@ def test_bytes_that_are_no_model_are_told_as_such(tmp_path: Path, artifact: Arti
 def test_the_runtime_does_not_phone_home(tmp_path: Path) -> None:
     """An opened session leaves none of the files in which ONNX Runtime keeps what it means to report."""
     code = (
-        "from pathlib import Path; from service.artifact import load_artifact; from service.session import DigitSession;"
-        f"DigitSession(load_artifact(Path({str(SHIPPED_MODEL)!r})), 'cpu')"
+        "from service.artifact import load_artifact; from service.session import DigitSession;"
+        "from service.settings import SHIPPED_MODEL; DigitSession(load_artifact(SHIPPED_MODEL), 'cpu')"
     )
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     environment = {**kept, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
