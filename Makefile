@@ -7,13 +7,13 @@ DEV := .venv-dev
 # ONNX Runtime comes in two builds: on a machine with an NVIDIA driver the GPU one.
 RUNTIME ?= $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
-.PHONY: help serve test lint train export verify bench image requirements clean
+.PHONY: help serve test lint train export verify bench soak chaos image requirements clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 serve: $(SERVE)/.installed  ## set up what serves (no torch) and serve the shipped model on port 3000
-	$(SERVE)/bin/bentoml serve service:DigitService --port $(PORT)
+	$(SERVE)/bin/python -m service --port $(PORT)
 
 test: $(DEV)/.installed  ## set up everything and run the tests
 	$(DEV)/bin/python -m pytest
@@ -35,6 +35,12 @@ verify: $(DEV)/.installed  ## hold numpy reference, PyTorch and ONNX Runtime aga
 
 bench: $(DEV)/.installed  ## measure this service beside what else one could take (needs wrk)
 	$(DEV)/bin/python -m benchmarks
+
+soak: $(DEV)/.installed  ## twenty minutes of mixed load: memory, errors, drift of the latency
+	$(DEV)/bin/python -m benchmarks.soak
+
+chaos: $(DEV)/.installed  ## hostile requests, overload, killed workers, restarts under load
+	$(DEV)/bin/python -m benchmarks.chaos
 
 image:  ## build the Docker image and check that it answers
 	docker build --build-arg RUNTIME=$(RUNTIME) -t digit-service:$(RUNTIME) .
