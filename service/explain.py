@@ -33,6 +33,7 @@ class Explanation:
     Attributes:
         image: uint8 [28, 28], what the network saw; 0 background, 255 ink.
         probabilities: float32 [classes].
+        labels: what the classes are called.
         maps: by layer, float32 [channels, height, width], after ReLU or after pooling; fc1 is float32 [features].
         weights: by name, float32: kernels [out, in, height, width] and biases [out] of both convolutions.
         input_range: the numbers that the network calculates with where a pixel is 0 and where it is 255.
@@ -42,6 +43,7 @@ class Explanation:
 
     image: NDArray[np.uint8]
     probabilities: NDArray[np.float32]
+    labels: tuple[str, ...]
     maps: Mapping[str, NDArray[np.float32]]
     weights: Mapping[str, NDArray[np.float32]]
     input_range: tuple[float, float]
@@ -53,6 +55,7 @@ class Explanation:
             "input": _bytes(self.image, scale=1.0),
             "input_range": list(self.input_range),
             "probabilities": [round(float(p), 6) for p in self.probabilities],
+            "labels": list(self.labels),
             "maps": {name: _quantised(values) for name, values in self.maps.items()},
             "weights": {name: _floats(values) for name, values in self.weights.items()},
             "occlusion": {"patch": PATCH, "stride": STRIDE, "drop": np.round(self.occlusion, 4).tolist()},
@@ -83,6 +86,7 @@ class Explainer:
         tapped = replace(artifact, model_bytes=with_outputs(artifact.model_bytes, list(self._tensors.values())))
         self._session, _ = open_session(tapped, "cpu", 1)
         self._input = artifact.manifest.inputs[0].name
+        self._labels = artifact.manifest.labels
         shape = artifact.manifest.inputs[0].shape[1:]
         blank, full = (self._look(np.full((1, *shape), value, np.uint8))["input"] for value in (0, 255))
         self._input_range = (float(blank.flat[0]), float(full.flat[0]))
@@ -94,6 +98,7 @@ class Explainer:
         return Explanation(
             image=image_u8,
             probabilities=probabilities,
+            labels=self._labels,
             maps={name: tensors[name][0] for name in MAPS},
             weights={name: tensors[name] for name in WEIGHTS},
             input_range=self._input_range,

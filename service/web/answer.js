@@ -16,6 +16,7 @@ export class AnswerView {
   #timing = document.getElementById("timing");
   #status = document.getElementById("status");
   #bars = document.getElementById("bars");
+  #labels = [];
 
   constructor() {
     this.#makeBars(10);
@@ -24,8 +25,14 @@ export class AnswerView {
 
   reset() {
     this.#show("", "empty", "The answer appears here.", "");
-    this.#fill(Array(this.#bars.children.length).fill(0), -1, []);
+    this.#fill([], -1);
     this.#status.textContent = "";
+  }
+
+  /** What the classes are called; until this is known, they are numbered. */
+  set labels(labels) {
+    this.#labels = labels;
+    [...this.#bars.children].forEach((item, i) => { item.children[2].textContent = labels[i] ?? i; });
   }
 
   /** The last answer no longer belongs to the picture, and there is no new one. */
@@ -34,24 +41,21 @@ export class AnswerView {
     this.#timing.textContent = "";
   }
 
-  /** Show an answer of /predict; `final` says it aloud too: not at every point of a stroke. */
+  /** Show an answer of /predict; only a `final` one, not half a stroke, may be a rejection, and is said aloud. */
   update(answer, milliseconds, final) {
-    const probabilities = answer.probabilities ?? [];
-    const labels = answer.model?.labels ?? probabilities.map((_, i) => String(i));
+    if (answer.rejected && !final) return;
+    const { probabilities } = answer;
     const top = probabilities.indexOf(Math.max(...probabilities));
-    const best = { label: labels[top], percent: percent(probabilities[top] ?? 0) };
+    const best = { label: answer.digit ?? this.#labels[top] ?? top, percent: percent(probabilities[top]) };
     const sentence = answer.rejected
       ? (REASONS[answer.rejected] ?? (() => `Rejected: ${answer.rejected}.`))(best)
       : `It reads ${best.label} and is ${best.percent} sure.`;
-    const version = answer.model ? `${answer.model.name} ${answer.model.version}` : "";
-    this.#show(
-      answer.rejected ? "?" : best.label,
-      answer.rejected ? "rejected" : "sure",
-      sentence,
-      [`${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms there and back`, version && `model ${version}`].filter(Boolean).join(" · "),
-    );
-    if (probabilities.length !== this.#bars.children.length && probabilities.length) this.#makeBars(probabilities.length);
-    this.#fill(probabilities, answer.rejected ? -1 : top, labels);
+    const time = milliseconds.toFixed(milliseconds < 10 ? 1 : 0);
+    const timing = `${time} ms there and back · model ${answer.model.name} ${answer.model.version}`;
+    if (answer.rejected) this.#show("?", "rejected", sentence, timing);
+    else this.#show(best.label, "sure", sentence, timing);
+    if (probabilities.length !== this.#bars.children.length) this.#makeBars(probabilities.length);
+    this.#fill(answer.rejected === "blank" ? [] : probabilities, answer.rejected ? -1 : top);
     if (final) this.#status.textContent = sentence;
   }
 
@@ -70,20 +74,19 @@ export class AnswerView {
           item.append(Object.assign(document.createElement("span"), { className: name, ariaHidden: "true" }));
         }
         item.children[1].append(Object.assign(document.createElement("span"), { className: "fill" }));
-        item.children[2].textContent = i;
         return item;
       }),
     );
   }
 
-  #fill(probabilities, top, labels) {
+  #fill(probabilities, top) {
     [...this.#bars.children].forEach((item, i) => {
       const p = probabilities[i] ?? 0;
       item.classList.toggle("top", i === top);
       item.classList.toggle("seen", p >= 0.005);
       item.children[0].textContent = Math.round(p * 100);
       item.children[1].firstChild.style.setProperty("--p", p);
-      if (labels[i] !== undefined) item.children[2].textContent = labels[i];
+      item.children[2].textContent = this.#labels[i] ?? i;
       item.setAttribute("aria-label", `${item.children[2].textContent}: ${percent(p)}`);
     });
   }

@@ -17,7 +17,9 @@ async function ask({ final }, signal) {
     const prediction = await post("predict", blob, signal);
     answer.update(prediction, performance.now() - asked, final);
     const looked = performance.now();
-    inside.update(await post("explain", blob, signal), performance.now() - looked);
+    const explanation = await post("explain", blob, signal);
+    inside.update(explanation, performance.now() - looked);
+    answer.labels = explanation.labels;
     tell(null);
   } catch (error) {
     if (error.name === "AbortError") return;

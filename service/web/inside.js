@@ -34,7 +34,7 @@ export class InsideView {
 
   /** Show an answer of /explain. */
   update(answer, milliseconds) {
-    if (!answer.maps) return this.reset();
+    if (answer.prediction.rejected === "blank") return this.reset();
     const all = (group) => Object.fromEntries(Object.entries(group).map(([name, value]) => [name, decode(value)]));
     this.#data = {
       input: decode(answer.input),
@@ -64,7 +64,7 @@ export class InsideView {
       this.#row(name, maps[name].shape[0], (canvas, i) => paint(canvas, plane(maps[name], i), peak, theme), pick);
     }
     const dense = maps.fc1.values;
-    paint($("fc1"), { height: 2, width: dense.length / 2, values: dense }, peakOf(dense), theme);
+    paint($("fc1"), { height: 2, width: Math.ceil(dense.length / 2), values: dense }, peakOf(dense), theme);
     this.#drawKernels2(theme);
     this.#drawSum(theme);
   }
@@ -73,7 +73,10 @@ export class InsideView {
   #row(id, count, draw, pick) {
     const row = $(id);
     while (row.children.length < count) row.append(pick ? this.#button(id, row.children.length, pick) : document.createElement("canvas"));
-    [...row.children].forEach((child, i) => draw(child.querySelector?.("canvas") ?? child, i));
+    [...row.children].forEach((child, i) => draw(child.querySelector("canvas") ?? child, i));
+    const side = (row.firstChild.querySelector("canvas") ?? row.firstChild).width;
+    for (const span of document.querySelectorAll(`[data-count="${id}"]`)) span.textContent = count;
+    for (const span of document.querySelectorAll(`[data-side="${id}"]`)) span.textContent = `${side} × ${side}`;
   }
 
   #button(id, i, pick) {

@@ -79,7 +79,7 @@ export class Pad extends EventTarget {
   #begin(event) {
     if (this.#pointer !== null || !event.isPrimary || event.button !== 0) return;
     event.preventDefault();
-    this.#canvas.focus({ preventScroll: true });
+    this.#canvas.focus({ preventScroll: true, focusVisible: false });
     this.#canvas.setPointerCapture(event.pointerId);
     this.#pointer = event.pointerId;
     this.#pen = null;

@@ -25,6 +25,17 @@ def test_the_answer_is_there_before_the_pen_is_lifted(desk: Visit) -> None:
     desk.page.mouse.up()
 
 
+def test_half_a_stroke_is_not_scolded(desk: Visit) -> None:
+    """A dot that is rejected shows nothing while the pen is down; once it is lifted, the page says why."""
+    rejection = '{"digit": null, "confidence": 0.5, "probabilities": [0.5, 0.5], "rejected": "unsure", "model": {}}'
+    desk.page.route("**/predict", lambda route: route.fulfill(content_type="application/json", body=rejection))
+    desk.draw([[(0.5, 0.5)]], lift=False)
+    desk.wait()
+    desk.see("#sentence").to_have_text("The answer appears here.")
+    desk.page.mouse.up()
+    desk.see("#sentence").to_have_text("Not sure enough to say. The closest is 0, with 50 %.")
+
+
 def test_the_answer_comes_with_words_bars_and_latency(desk: Visit) -> None:
     """Sentence, ten bars that add up to one, milliseconds, and the model's version."""
     desk.draw(DIGITS["5"])
@@ -142,3 +153,25 @@ def test_ink_and_paper_follow_the_readers_theme(visit: Visits, server: Any, sche
     )
     assert (min(ink) > max(paper)) == bright
     assert screen.complaints == []
+
+
+def test_classes_are_called_what_the_model_calls_them(desk: Visit) -> None:
+    """Other labels than digits, as after fine-tuning, stand under the bars, in the sentence and as the answer."""
+    labels = list("ABCDEFGHIJ")
+
+    def rename(route: Any) -> None:
+        response = route.fetch()
+        answer = response.json()
+        if "labels" in answer:
+            answer["labels"] = labels
+        elif answer["digit"] is not None:
+            answer["digit"] = labels[answer["digit"]]
+        route.fulfill(response=response, json=answer)
+
+    desk.page.route("**/explain", rename)
+    desk.page.route("**/predict", rename)
+    desk.draw(DIGITS["2"])
+    desk.see_digit("C")
+    desk.see("#sentence").to_contain_text("It reads C and is")
+    desk.see("#bars li.top .label").to_have_text("C")
+    desk.wait()

@@ -43,6 +43,9 @@ def test_kernels_and_maps_of_both_convolutions_are_there(desk: Visit) -> None:
     for row, (count, side) in expected.items():
         widths = desk.page.eval_on_selector_all(f"#{row} canvas", "all => all.map(one => one.width)")
         assert widths == [side] * count
+    captions = desk.find("#layers").inner_text()
+    assert "10 kernels of 5 × 5." in captions.replace("\u202f", " ")
+    assert "20 of 4 × 4." in captions.replace("\u202f", " ")
 
 
 def test_the_maps_follow_the_drawing(desk: Visit) -> None:

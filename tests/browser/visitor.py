@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import ceil, dist
 from typing import Any
 
 from strokes import Strokes
@@ -15,6 +17,7 @@ PHONE: dict[str, Any] = {
     "has_touch": True,
 }
 WAIT_MS = 8_000
+STEP_PIXELS = 24
 
 
 @dataclass
@@ -51,11 +54,11 @@ class Visit:
     def draw(self, strokes: Strokes, *, lift: bool = True) -> None:
         """Draw strokes on the pad with the mouse; without `lift` the button stays down after the last."""
         for number, stroke in enumerate(strokes, 1):
-            first, *others = self.points(stroke)
-            self.page.mouse.move(*first)
+            points = self.points(stroke)
+            self.page.mouse.move(*points[0])
             self.page.mouse.down()
-            for x, y in others:
-                self.page.mouse.move(x, y)
+            for start, end in pairwise(points):  # as densely as a mouse reports, or the page would round the corners
+                self.page.mouse.move(*end, steps=ceil(dist(start, end) / STEP_PIXELS))
             if lift or number < len(strokes):
                 self.page.mouse.up()
 

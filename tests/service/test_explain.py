@@ -157,6 +157,7 @@ def test_the_json_holds_everything_and_is_small(explanation: Explanation) -> Non
     seen = np.frombuffer(base64.b64decode(answer["input"]["data"]), np.uint8).reshape(28, 28)
     np.testing.assert_array_equal(seen, explanation.image)
     assert len(answer["occlusion"]["drop"]) == 14
+    assert answer["labels"] == list("0123456789")
 
 
 def test_a_map_without_any_activation_survives_the_json(explanation: Explanation) -> None:
