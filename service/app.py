@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -15,25 +16,27 @@ from bentoml._internal.server.metrics.prometheus import PrometheusClient
 from bentoml.validators import DType, Shape
 from numpy.typing import NDArray
 
-from service.artifact import load_artifact
+from service.artifact import Artifact, load_artifact
 from service.classifier import Classifier
 from service.drain import Drain
-from service.errors import ServiceError
-from service.gateway import Gateway
+from service.errors import ConfigurationError, ServiceError
+from service.gateway import Gateway, Routes
 from service.http import ASGIApp, Reply, Request, json_reply
 from service.inference import InferenceRoutes, release
-from service.inner import InnerApp
+from service.inner import InnerApp, check_images
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.openapi import describe
 from service.page import Page
 from service.pictures import PictureRoutes
+from service.repository import Repository
 from service.session import DigitSession
 from service.settings import load_settings, unknown_variables
 from service.web_routes import WebRoutes
 
 log = logging.getLogger("bentoml.service")  # below BentoML's logger, whose handlers are configured
 OPEN_PATHS = {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready", "/docs.json"}
+MAX_CLASSIFY = 64
 HEALTHY = Reply(200, b"\n", b"text/plain; charset=utf-8")
 
 
@@ -72,10 +75,9 @@ class DigitService:
     def __init__(self) -> None:
         self.settings = load_settings()
         try:
-            session = DigitSession(load_artifact(self.settings.model), self.settings.provider, self.settings.threads)
+            session = self.opened(load_artifact(self.settings.model))
         except ServiceError as error:
             raise SystemExit(f"error: {error}") from None
-        session.warm_up(self.settings.max_batch)
         manifest = session.artifact.manifest
         self.metrics = Metrics(manifest, session.provider)
         self.classifier = Classifier(session, self.settings, self.metrics)
@@ -92,45 +94,82 @@ class DigitService:
         except ServiceError as error:
             raise SystemExit(f"error: {error}") from None
 
-    @bentoml.api(route="/classify", batchable=True, max_batch_size=64, max_latency_ms=10_000)
+    @bentoml.api(route="/classify", batchable=True, max_batch_size=MAX_CLASSIFY, max_latency_ms=10_000)
     def classify(
         self, images: Annotated[NDArray[np.uint8], DType("uint8"), Shape((-1, 28, 28))]
-    ) -> Annotated[NDArray[np.float32], DType("float32"), Shape((-1, 10))]:
+    ) -> Annotated[NDArray[np.float32], DType("float32"), Shape((-1, -1))]:
         """Probabilities of uint8 images, through BentoML's own adaptive batching."""
         return self.classifier.session.run(images).probabilities
+
+    def check_images(self, body: bytes) -> None:
+        """Refuse a body for `/classify` that BentoML would stumble over; raises RequestError."""
+        check_images(body, tuple(self.classifier.session.image_shape), MAX_CLASSIFY)
 
     def __metrics__(self, text: str) -> str:
         """Complete what BentoML gathered from all workers; its /metrics route calls this."""
         return self.metrics.exposition(text)
 
+    def opened(self, artifact: Artifact) -> DigitSession:
+        """Open a version and warm it up; called in a thread while another one serves."""
+        session = DigitSession(artifact, self.settings.provider, self.settings.threads)
+        session.warm_up(self.settings.max_batch)
+        return session
+
     def open(self, gateway: Gateway) -> None:
         """Put the routes into the gateway, once the worker's application has started."""
-        pictures = PictureRoutes(self.classifier)
-        inner = InnerApp(gateway.inner)
         page = Page.load()
-        pages = [(path, asset.content_type) for path, asset in page.assets.items()]
-        docs = json_reply(describe(self.classifier.manifest, self.settings, release(), pages))
-        gateway.configure(
-            {
-                "/predict": {"POST": pictures.predict},
-                "/predict_batch": {"POST": pictures.predict_batch},
-                "/livez": {"GET": partial(_constant, HEALTHY)},
-                "/healthz": {"GET": partial(_constant, HEALTHY)},
-                "/readyz": {"GET": partial(_constant, HEALTHY)},
-                **InferenceRoutes(self.classifier).routes(),
-                **WebRoutes(pictures, page).routes(),
-                "/docs.json": {"GET": partial(_constant, docs)},
-                "/classify": {"POST": inner},
-                "/metrics": {"GET": inner},
-                "/schema.json": {"GET": inner},
-            },
-            self.metrics,
-            OPEN_PATHS | set(page.assets) | ({"/metrics"} if self.settings.metrics_open else set()),
-        )
+        repository = None
+        if self.settings.repository_api:
+            repository = Repository(
+                self.settings.model,
+                self.classifier.session.artifact,
+                self.opened,
+                lambda session: self.use(session, gateway, page, repository),
+            )
+            repository.follow()
+        self.configure(gateway, page, repository)
         # What was loaded at start stays: taking it out of the garbage collector's sight removes its full passes over
         # that heap from the tail of the latency (docs/performance.md).
         gc.collect()
         gc.freeze()
+
+    def use(self, session: DigitSession, gateway: Gateway, page: Page, repository: Repository | None) -> None:
+        """Answer by another version from the next request on."""
+        old = self.classifier
+        self.metrics = self.metrics.of(session.artifact.manifest, session.provider)
+        self.classifier = Classifier(session, self.settings, self.metrics)
+        self.configure(gateway, page, repository)
+        loop = asyncio.get_running_loop()
+        # By then no request that began with the old version can still be waiting.
+        loop.call_later(self.settings.timeout_s + 1, lambda: loop.run_in_executor(None, old.close))
+
+    def configure(self, gateway: Gateway, page: Page, repository: Repository | None) -> None:
+        """Set the routes for the version that serves."""
+        pictures = PictureRoutes(self.classifier)
+        inner = InnerApp(gateway.inner)
+        extensions = ["model_repository"] if repository else []
+        pages = [(path, asset.content_type) for path, asset in page.assets.items()]
+        document = describe(self.classifier.manifest, self.settings, release(), pages)
+        routes: Routes = {
+            "/predict": {"POST": pictures.predict},
+            "/predict_batch": {"POST": pictures.predict_batch},
+            "/livez": {"GET": partial(_constant, HEALTHY)},
+            "/healthz": {"GET": partial(_constant, HEALTHY)},
+            "/readyz": {"GET": partial(_constant, HEALTHY)},
+            **InferenceRoutes(self.classifier, extensions).routes(),
+            **WebRoutes(pictures, page).routes(),
+            "/docs.json": {"GET": partial(_constant, json_reply(document))},
+            "/classify": {"POST": InnerApp(gateway.inner, self.check_images)},
+            "/metrics": {"GET": inner},
+            "/schema.json": {"GET": inner},
+            **(repository.routes() if repository else {}),
+        }
+        if repository is None and set(routes) != set(document["paths"]):
+            raise ConfigurationError(
+                f"/docs.json is not what the gateway answers: {set(routes) ^ set(document['paths'])} stand in one only"
+            )
+        metrics_path = {"/metrics"} if self.settings.metrics_open else set()
+        gateway.configure(routes, self.metrics, OPEN_PATHS | set(page.assets) | metrics_path)
 
 
 def count_in_memory() -> None:

@@ -13,6 +13,8 @@ from service.errors import ArtifactError
 
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
+SERVING_FILE = "serving"
+"""In a model's folder: the version that shall be served, where it is not the highest (service/repository.py)."""
 
 
 class Tensor(BaseModel):
@@ -85,17 +87,44 @@ def latest_version(model_folder: Path) -> Path:
     Raises:
         ArtifactError: there is no version folder.
     """
-    versions = [entry for entry in _entries(model_folder) if entry.name.isdecimal() and entry.is_dir()]
+    versions = versions_of(model_folder)
     if not versions:
         raise ArtifactError(
             f"no model version in {model_folder}: expected folders named 1, 2, …; "
             "run `make train export`, or point DIGITS_MODEL at a version's folder"
         )
-    return max(versions, key=lambda entry: int(entry.name))
+    return model_folder / versions[-1]
+
+
+def versions_of(model_folder: Path) -> list[str]:
+    """Return the names of the version folders, from the lowest to the highest.
+
+    Raises:
+        ArtifactError: the folder cannot be opened.
+    """
+    return sorted((e.name for e in _entries(model_folder) if e.name.isdecimal() and e.is_dir()), key=int)
+
+
+def pinned_version(model_folder: Path) -> Path | None:
+    """Return the folder of the version that the file `serving` names, or None where there is no such file.
+
+    Raises:
+        ArtifactError: the file is unreadable or names no version that is there.
+    """
+    path = model_folder / SERVING_FILE
+    if not path.exists():
+        return None
+    name = _read(path)[:20].decode("ascii", "replace").strip()
+    if name not in versions_of(model_folder):
+        raise ArtifactError(
+            f"{path} names version {name!r}, expected one of {', '.join(versions_of(model_folder))}; "
+            "correct it, or remove it to serve the highest"
+        )
+    return model_folder / name
 
 
 def load_artifact(folder: Path) -> Artifact:
-    """Read and check a version folder, or the highest version of a model folder.
+    """Read and check a version folder, or of a model folder the version that is pinned, else the highest.
 
     The whole file is read once and kept, so that what was checked is what is served, even if the file changes later.
 
@@ -103,7 +132,7 @@ def load_artifact(folder: Path) -> Artifact:
         ArtifactError: a file is missing or unreadable, the manifest is malformed, or the SHA-256 differs.
     """
     if not (folder / MANIFEST_FILE).exists() and not (folder / MODEL_FILE).exists():
-        folder = latest_version(folder)
+        folder = pinned_version(folder) or latest_version(folder)
     try:
         manifest = Manifest.model_validate_json(_read(folder / MANIFEST_FILE))
     except ValidationError as error:

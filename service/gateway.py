@@ -84,12 +84,17 @@ class Gateway:
         self._always: tuple[Header, ...] = (NOSNIFF,)
 
     def configure(self, routes: Routes, metrics: Metrics, open_paths: Collection[str] = ()) -> None:
-        """Set the routes (path to method to handler), and which of them stay open where API keys are set."""
+        """Set the routes (path to method to handler), and which of them stay open where API keys are set.
+
+        May be called again: requests that have begun end with the handlers that they began with.
+        """
         self._routes = {
             path: Route(methods, needs_key=bool(self._keys) and path not in open_paths)
             for path, methods in routes.items()
         }
         self._metrics = metrics
+        if CLOSE in self._always:
+            self.drain()
 
     def on_startup(self, started: Callable[[], None]) -> None:
         """Have `started` called when BentoML's application has started, before the first request."""

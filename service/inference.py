@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +17,29 @@ if TYPE_CHECKING:
 
     from service.classifier import Classifier
     from service.gateway import Handler
+    from service.session import Outputs
 
-EXTENSIONS = ["binary_tensor_data"]
+EXTENSIONS = ("binary_tensor_data",)
 
 
 class InferenceRoutes:
-    """Handlers around one classifier."""
+    """Handlers around one classifier.
 
-    def __init__(self, classifier: Classifier) -> None:
+    Where the labels are not just 0, 1, 2…, so that the index `digit` does not say it all, there is an output `label`.
+
+    Args:
+        classifier: answers.
+        extensions: what the server can do beside, for its metadata.
+    """
+
+    def __init__(self, classifier: Classifier, extensions: Iterable[str] = ()) -> None:
         self._classifier = classifier
+        self._extensions = [*EXTENSIONS, *extensions]
         manifest = classifier.manifest
         self._name, self._version = manifest.name, manifest.version
         self._image_shape = tuple(classifier.session.image_shape)
+        self._labels = None if is_plain(manifest.labels) else np.array([*manifest.labels, ""], object)  # -1: rejected
+        label = [] if self._labels is None else [{"name": "label", "datatype": "BYTES", "shape": [-1]}]
         self._metadata = {
             "name": self._name,
             "versions": [self._version],
@@ -40,6 +52,7 @@ class InferenceRoutes:
                 {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
                 {"name": "logits", "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
                 {"name": "digit", "datatype": "INT64", "shape": [-1]},
+                *label,
                 {"name": "rejected", "datatype": "BYTES", "shape": [-1]},
             ],
             "parameters": {"provider": classifier.session.provider, "sha256": manifest.sha256},
@@ -60,7 +73,7 @@ class InferenceRoutes:
 
     async def server(self, _: Request) -> Reply:
         """Server metadata."""
-        return json_reply({"name": "digit-service", "version": release(), "extensions": EXTENSIONS})
+        return json_reply({"name": "digit-service", "version": release(), "extensions": self._extensions})
 
     async def live(self, _: Request) -> Reply:
         """Say that the process answers."""
@@ -84,8 +97,7 @@ class InferenceRoutes:
         if isinstance(call.tensor, list):
             return write_infer(self._name, self._version, call, await self._pictures(call.tensor))
         outputs = await self._classifier.classify_tensors(call.tensor)
-        digits = outputs.probabilities.argmax(axis=1)
-        tensors = {"probabilities": outputs.probabilities, "logits": outputs.logits, "digit": digits}
+        tensors = self._tensors(outputs, outputs.probabilities.argmax(axis=1))
         return write_infer(self._name, self._version, call, tensors)
 
     async def _pictures(self, pictures: list[bytes]) -> dict[str, NDArray[Any]]:
@@ -103,12 +115,22 @@ class InferenceRoutes:
         ]
         digits = np.array([-1 if answer.label is None else answer.label for answer in answers], np.int64)
         reasons = np.array([answer.rejected or "" for answer in answers], object)
-        return {
+        return {**self._tensors(outputs, digits), "rejected": reasons}
+
+    def _tensors(self, outputs: Outputs, digits: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        tensors: dict[str, NDArray[Any]] = {
             "probabilities": outputs.probabilities,
             "logits": outputs.logits,
             "digit": digits,
-            "rejected": reasons,
         }
+        if self._labels is not None:
+            tensors["label"] = self._labels[digits]
+        return tensors
+
+
+def is_plain(labels: Sequence[str]) -> bool:
+    """Tell whether each label is the number of its place."""
+    return list(labels) == [str(place) for place in range(len(labels))]
 
 
 def release() -> str:

@@ -7,6 +7,8 @@ import http
 import json
 from collections.abc import Callable
 
+import numpy as np
+
 from service.errors import RequestError, ServiceError, UnsupportedType
 from service.http import JSON, ASGIApp, Disconnected, Header, Message, Reply, Request, json_reply
 
@@ -41,6 +43,24 @@ class InnerApp:
         answer = _Collector(body, request)
         await self._app({**request.scope, "method": _method(request)}, answer.receive, answer.send)
         return answer.reply()
+
+
+def check_images(body: bytes, image_shape: tuple[int, ...], most: int) -> None:
+    """Take only what the batchable API can answer; BentoML turns a null among the pixels into a 500.
+
+    Raises:
+        RequestError: the body is not `{"images": …}` with 1 to `most` images of whole numbers from 0 to 255.
+    """
+    expected = f"expected {{'images': …}} with 1 to {most} images {list(image_shape)} of whole numbers from 0 to 255"
+    try:
+        images = json.loads(body)["images"]
+        pixels = np.array(images if isinstance(images, list) else [])
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise RequestError(f"the request is malformed ({type(error).__name__}); {expected}") from error
+    if pixels.shape[1:] != image_shape or not 1 <= len(pixels) <= most:
+        raise RequestError(f"the images have the shape {list(pixels.shape)}; {expected}")
+    if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 255:
+        raise RequestError(f"a pixel is no whole number from 0 to 255; {expected}")
 
 
 class _Collector:

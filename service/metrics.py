@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,19 +48,33 @@ class Metrics:
         self._run = Histogram("digits_run_seconds", "One run of the network", buckets=SHORT)
         self._picture = Histogram("digits_picture_seconds", "Decoding and preparing one picture", buckets=SHORT)
         self._confidence = Histogram("digits_confidence", "Probability of the best class", buckets=CONFIDENCES)
-        predictions = Counter("digits_predictions_total", "Answers by class", ["digit"])
-        self._predictions = [predictions.labels(label) for label in manifest.labels]
+        self._answers = Counter("digits_predictions_total", "Answers by class", ["digit"])
         rejections = Counter("digits_rejections_total", "Pictures without an answer, by reason", ["reason"])
         self._rejections = {reason: rejections.labels(reason) for reason in REJECTIONS}
-        info = Gauge("digits_model_info", "1", ["model", "version", "provider"], multiprocess_mode="livemax")
-        info.labels(manifest.name, manifest.version, provider).set(1)
-        self._statistics = manifest.statistics
-        self._window = DriftWindow(manifest.statistics) if manifest.statistics else None
+        self._info = Gauge("digits_model_info", "1", ["model", "version", "provider"], multiprocess_mode="livemax")
         self._recent = Gauge(
             RECENT, "The last answers that drift is told by", ["of", "bin"], multiprocess_mode="livesum"
         )
+        self._window: DriftWindow | None = None
         self._publishing: asyncio.TimerHandle | None = None
         self._routes: dict[tuple[str, int], Any] = {}
+        self._bind(manifest, provider)
+
+    def of(self, manifest: Manifest, provider: str) -> Metrics:
+        """Return the same metrics for another version; the old one's last answers no longer count as recent."""
+        other = copy.copy(self)
+        self._window = None
+        self._bound_info.set(0)
+        other._bind(manifest, provider)  # noqa: SLF001 - its own class
+        return other
+
+    def _bind(self, manifest: Manifest, provider: str) -> None:
+        self._predictions = [self._answers.labels(label) for label in manifest.labels]
+        self._bound_info = self._info.labels(manifest.name, manifest.version, provider)
+        self._bound_info.set(1)
+        self._statistics = manifest.statistics
+        self._window = DriftWindow(manifest.statistics) if manifest.statistics else None
+        self._publishing = None
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from service.artifact import Manifest
+from service.inference import is_plain
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -41,6 +42,8 @@ def describe(manifest: Manifest, settings: Settings, release: str, pages: Iterab
     for base in (model, f"{model}/versions/{manifest.version}"):
         paths |= _model(base)
     paths |= _server()
+    if settings.repository_api:
+        paths |= _repository(manifest.name)
     document: Json = {
         "openapi": "3.1.0",
         "info": {"title": "Handwritten digits", "version": release, "description": DESCRIPTION},
@@ -72,17 +75,25 @@ def _pictures(limit: int) -> Json:
         "/predict": {"post": _operation("predict", "pictures", "Classify one picture", "Prediction", single, refusals)},
         "/predict_batch": {
             "post": _operation(
-                "predict_batch", "pictures", "Classify pictures, each by itself", "Predictions", several,
+                "predict_batch",
+                "pictures",
+                "Classify pictures, each by itself",
+                "Predictions",
+                several,
                 (400, 413, 415),
             )
-        },  # fmt: skip
+        },
         "/explain": {
             "post": _operation(
-                "explain", "pictures", "Classify one picture and show what the network saw", "Explanation", single,
+                "explain",
+                "pictures",
+                "Classify one picture and show what the network saw",
+                "Explanation",
+                single,
                 (*refusals, 404),
             )
         },
-    }  # fmt: skip
+    }
 
 
 def _model(base: str) -> Json:
@@ -132,6 +143,14 @@ def _server() -> Json:
     }
 
 
+def _repository(model: str) -> Json:
+    versioned = _object({"parameters": _object({"version": {"type": "string"}}, required=())}, required=())
+    body = {JSON_TYPE: {"schema": versioned}}
+    load = _operation("load", "operations", "Change to another version", {JSON_TYPE: {}}, body, (400, 404), v2=True)
+    index = _operation("index", "operations", "List the versions", {JSON_TYPE: {}}, v2=True)
+    return {"/v2/repository/index": {"post": index}, f"/v2/repository/models/{model}/load": {"post": load}}
+
+
 def _operation(
     name: str, tag: str, summary: str, answer: str | Json, body: Json | None = None, errors: Iterable[int] = (), *,
     v2: bool = False,
@@ -166,9 +185,9 @@ def _schemas(manifest: Manifest) -> Json:
     share = {"type": "number", "minimum": 0, "maximum": 1}
     shares = {"type": "array", "items": share, "minItems": classes, "maxItems": classes}
     labels = [int(label) if label.isdecimal() else label for label in manifest.labels]
+    # Pixels may be nested or flat; the rest is for the shape to say.
     pixel = {"type": "integer", "minimum": 0, "maximum": 255}
     _, height, width = manifest.inputs[0].shape
-    row = {"type": "array", "items": pixel, "minItems": width, "maxItems": width}
     problem = _object({"code": text, "message": text})
     shape = {"type": "array", "items": {"type": "integer"}}
     tensor = _object({"name": text, "datatype": text, "shape": shape})
@@ -183,7 +202,7 @@ def _schemas(manifest: Manifest) -> Json:
                 "items": False,
                 "minItems": 3,
             },
-            "data": {"type": "array", "minItems": 1, "items": _ref("Image")},
+            "data": {"type": "array", "minItems": 1, "items": {"anyOf": [pixel, {"type": "array"}]}},
         }
     )
     pictures = _object(
@@ -194,7 +213,7 @@ def _schemas(manifest: Manifest) -> Json:
             "data": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "picture-base64"}},
         }
     )
-    outputs = ["probabilities", "logits", "digit"]
+    outputs = ["probabilities", "logits", "digit", *([] if is_plain(manifest.labels) else ["label"])]
     wanted = _object(
         {"name": {"enum": outputs}, "parameters": _object({"binary_data": flag}, required=())}, required=("name",)
     )
@@ -214,7 +233,13 @@ def _schemas(manifest: Manifest) -> Json:
             {"predictions": {"type": "array", "items": {"anyOf": [_ref("Prediction"), _ref("Error")]}}}
         ),
         "Explanation": {"type": "object", "required": ["prediction"], "properties": {"prediction": _ref("Prediction")}},
-        "Image": {"type": "array", "items": row, "minItems": height, "maxItems": height},
+        "Image": {
+            "type": "array",
+            "description": f"{height} rows of {width} whole numbers, 0 background to 255 ink",
+            "items": {"type": "array"},
+            "minItems": height,
+            "maxItems": height,
+        },
         "ProbabilityRows": {"type": "array", "items": shares},
         "ServerMetadata": _object({"name": text, "version": text, "extensions": {"type": "array", "items": text}}),
         "ModelMetadata": {

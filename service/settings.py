@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import ConfigurationError
@@ -57,6 +57,9 @@ class Settings(BaseSettings):
         le=600,
         description="how long requests are still taken after SIGTERM, while /readyz already says 503",
     )
+    repository_api: bool = Field(
+        default=False, description="routes that list the model's versions and change to another one; needs an API key"
+    )
     log_format: Literal["json", "text"] = Field(default="json", description="log lines as JSON objects, or for people")
     access_log: bool = Field(default=False, description="one log line for each request")
     tracing: bool = Field(default=False, description="OpenTelemetry spans, by BentoML's tracing configuration")
@@ -65,6 +68,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else value
+
+    @field_validator("repository_api")
+    @classmethod
+    def _is_guarded(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and not info.data.get("api_key"):
+            raise ValueError("needs DIGITS_API_KEY: without a key, anybody could change the model")
+        return value
 
     @property
     def max_body_bytes(self) -> int:
