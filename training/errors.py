@@ -19,3 +19,7 @@ class ExportError(TrainingError):
 
 class ParityError(TrainingError):
     """Two implementations of the network disagree by more than the tolerance."""
+
+
+class GateError(TrainingError):
+    """A new version is not better enough, or forgot too much, to be published."""
