@@ -53,7 +53,7 @@ export class InsideView {
     const { input, maps, weights } = this.#data;
     const theme = colours();
     for (const id of ["seen", "weighed"]) $(id).classList.remove("empty");
-    paint($("seen"), plane(input), 255, WHITE);
+    paint($("seen"), plane(input), 255, WHITE, 1);
     $("seen").ariaLabel = "What the network saw: your picture as 28 by 28 grey pixels";
     this.#drawOcclusion();
     const kernels = weights["conv1.weight"];
@@ -187,7 +187,7 @@ export class InsideView {
     context.globalAlpha = 1;
     const heat = document.createElement("canvas");
     const values = Float32Array.from(drop.flat(), (value) => Math.max(0, value));
-    paint(heat, { height: drop.length, width: drop[0].length, values }, Math.max(peak, 0.02) * 1.1, { plus: [255, 140, 50], minus: [0, 0, 0] });
+    paint(heat, { height: drop.length, width: drop[0].length, values }, Math.max(peak, 0.02) * 1.1, { plus: [255, 140, 50], minus: [0, 0, 0] }, 1);
     context.imageSmoothingEnabled = true;
     context.imageSmoothingQuality = "high";
     context.drawImage(heat, 0, 0, canvas.width, canvas.height);

@@ -21,15 +21,15 @@ export function colours() {
   return { ink: read("--ink"), plus: read("--plus"), minus: read("--minus"), line: read("--line"), soft: read("--soft") };
 }
 
-/** Paint a plane pixel by pixel: the hue by sign, the opacity by size relative to `peak`. */
-export function paint(canvas, { height, width, values }, peak, { plus, minus }) {
+/** Paint a plane pixel by pixel: the hue by sign, the opacity by size relative to `peak`; `gamma` < 1 lifts small ones. */
+export function paint(canvas, { height, width, values }, peak, { plus, minus }, gamma = 0.75) {
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
   values.forEach((value, i) => {
     image.data.set(value < 0 ? minus : plus, i * 4);
-    image.data[i * 4 + 3] = Math.min(255, (Math.abs(value) / (peak || 1)) * 255);
+    image.data[i * 4 + 3] = Math.min(1, Math.abs(value) / (peak || 1)) ** gamma * 255;
   });
   context.putImageData(image, 0, 0);
 }

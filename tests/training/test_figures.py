@@ -46,7 +46,7 @@ def test_the_text_holds_each_phrase_with_a_number(text: str, fact: str) -> None:
 
 def test_the_text_states_no_number_that_the_code_does_not(text: str) -> None:
     """Without tables, formulas, code, links and the known phrases, only names and given sizes are left as figures."""
-    prose = re.sub(r"<!-- table.*?<!-- end -->|\$\$.*?\$\$|\$.*?\$|`.*?`|\]\(.*?\)", " ", text, flags=re.DOTALL)
+    prose = re.sub(r"<!-- table.*?<!-- end -->|```math.*?```|\$.*?\$|`.*?`|\]\(.*?\)", " ", text, flags=re.DOTALL)
     prose = flowing(prose)
     for fact in figures.facts():
         prose = prose.replace(flowing(re.sub(r"`.*?`", " ", fact)), " ")
