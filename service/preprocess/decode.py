@@ -80,7 +80,8 @@ def _to_grey(picture: Image.Image, work_side: int) -> NDArray[np.uint8]:
         picture = _on_contrast(picture.convert("RGBA"))
     if picture.mode == "CMYK":
         picture = picture.convert("RGB")
-    grey = picture.convert("L")
+    picture.load()  # here, so that a damaged file is found here
+    grey = picture if picture.mode == "L" else picture.convert("L")
     factor = -(-max(grey.size) // work_side)
     if factor > 1:
         grey = grey.reduce(factor)

@@ -18,18 +18,23 @@ CENTRE: Final = 14.0  # row and column of the centre of mass: mean over MNIST's 
 # 8.7, 10.3 and 12.5.
 THINNEST: Final = 8.0
 THICKEST: Final = 12.0
+_ONES: Final = np.ones(SIDE, np.float32)
+_PLACES: Final = np.arange(SIDE, dtype=np.float32)
 
 Mask = NDArray[np.bool_]
 
 
 def is_mnist_style(grey: NDArray[np.uint8]) -> bool:
     """Tell whether a picture already is as MNIST has them: white on black, in a 20 x 20 box, centred by mass."""
-    if grey.shape != (SIDE, SIDE) or int(grey.max()) < 250 or int(np.median(grey)) > 0:  # noqa: PLR2004
+    if grey.shape != (SIDE, SIDE) or 2 * np.count_nonzero(grey) > grey.size or int(grey.max()) < 250:
         return False
-    rows, columns = np.flatnonzero(grey.any(1)), np.flatnonzero(grey.any(0))
-    if max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1 not in (BOX - 1, BOX):
+    weights = grey.astype(np.float32)  # sums as products with ones, exact up to 2**24: a third of the time of .sum()
+    rows, columns = weights @ _ONES, _ONES @ weights
+    extents = [int(inked[-1] - inked[0]) + 1 for inked in (np.flatnonzero(rows), np.flatnonzero(columns))]
+    if max(extents) not in (BOX - 1, BOX):
         return False
-    return max(abs(middle - CENTRE) for middle in _centre(grey)) < 0.65  # noqa: PLR2004
+    total = float(rows.sum())
+    return all(abs(float(sums @ _PLACES) / total - CENTRE) < 0.65 for sums in (rows, columns))
 
 
 def normalise(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
