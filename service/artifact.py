@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ArtifactError
 
@@ -49,6 +49,14 @@ class Statistics(BaseModel):
     ink_edges: tuple[int, ...]
     ink_shares: tuple[float, ...]
 
+    @model_validator(mode="after")
+    def _check(self) -> Statistics:
+        if len(self.ink_shares) != len(self.ink_edges) + 1:
+            raise ValueError(
+                f"{len(self.ink_shares)} ink_shares, expected {len(self.ink_edges) + 1}, one more than edges"
+            )
+        return self
+
 
 class Manifest(BaseModel):
     """What the service must know of a model; further fields (recipe, metrics, parity) are for people and tools."""
@@ -65,6 +73,14 @@ class Manifest(BaseModel):
     thresholds: Thresholds = Thresholds()
     layers: dict[str, str] = {}
     statistics: Statistics | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Manifest:
+        if self.statistics is not None and len(self.statistics.class_shares) != len(self.labels):
+            raise ValueError(
+                f"{len(self.statistics.class_shares)} class_shares, expected {len(self.labels)} as of labels"
+            )
+        return self
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,14 @@ class DriftWindow:
             self.ink[ink] -= 1
 
 
-def describe(images_u8: NDArray[np.uint8], labels: NDArray[np.integer]) -> Statistics:
-    """Describe training data: uint8 [N, 28, 28] as the network sees them, and their classes, integers [N]."""
+def describe(images_u8: NDArray[np.uint8], labels: NDArray[np.integer], classes: int) -> Statistics:
+    """Describe training data: uint8 [N, 28, 28] as the network sees them, their classes, integers [N], and how many."""
     ink = np.count_nonzero(images_u8, axis=(1, 2))
     edges = np.unique(np.quantile(ink, np.arange(1, BINS) / BINS).astype(int))
     in_bins = np.bincount(np.searchsorted(edges, ink, side="right"), minlength=len(edges) + 1)
     return Statistics(
         images=len(images_u8),
-        class_shares=tuple((np.bincount(labels) / len(labels)).round(6).tolist()),
+        class_shares=tuple((np.bincount(labels, minlength=classes) / len(labels)).round(6).tolist()),
         ink_edges=tuple(edges.tolist()),
         ink_shares=tuple((in_bins / len(ink)).round(6).tolist()),
     )

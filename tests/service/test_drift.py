@@ -63,7 +63,7 @@ def test_ink_ranges_are_the_same_in_training_and_serving() -> None:
     generator = np.random.default_rng(0)
     images = (generator.random((200, 28, 28)) < generator.random((200, 1, 1))).astype(np.uint8) * 255
     labels = generator.integers(0, 10, 200)
-    described = describe(images, labels)
+    described = describe(images, labels, 10)
     window = DriftWindow(described)
     for image, label in zip(images, labels, strict=True):
         window.add(int(label), int(np.count_nonzero(image)))
@@ -76,9 +76,14 @@ def test_images_of_few_ink_levels_still_give_increasing_edges() -> None:
     """Deciles that coincide are one edge, so that no range is empty by construction."""
     images = np.zeros((100, 28, 28), np.uint8)
     images[:50, 0, 0] = 255
-    described = describe(images, np.arange(100) % 10)
+    described = describe(images, np.arange(100) % 10, 10)
     assert list(described.ink_edges) == sorted(set(described.ink_edges))
     assert sum(described.ink_shares) == pytest.approx(1)
+
+
+def test_a_class_without_training_data_has_its_place() -> None:
+    """The last class may be missing from the labels, and still is one that the network may answer."""
+    assert describe(np.zeros((4, 28, 28), np.uint8), np.zeros(4, int), 3).class_shares == (1.0, 0.0, 0.0)
 
 
 def test_the_drift_is_the_larger_of_classes_and_ink() -> None:
