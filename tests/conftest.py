@@ -1,124 +1,13 @@
-"""What the whole suite shares: the real service as a real process on loopback."""
+"""What the whole suite shares: servers, stopped when nobody needs them any more."""
 
 from __future__ import annotations
 
-import http.client
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-BENTOML = (sys.executable, "-m", "bentoml", "serve", "service:DigitService", "--host", "127.0.0.1", "--port", "{port}")
-START_LIMIT_S = 60
-STOP_LIMIT_S = 30
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running service: its process, its port, and the file that takes its standard output and error."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    log: Path
-
-    @property
-    def url(self) -> str:
-        """Base URL without a slash at its end."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def log_text(self) -> str:
-        """Everything that the service has written so far."""
-        return self.log.read_text(errors="replace")
-
-    def connect(self) -> socket.socket:
-        """Open a plain TCP connection, for requests that no HTTP client would send."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal, wait for the end, and return the exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-        try:
-            return self.process.wait(STOP_LIMIT_S)
-        finally:
-            kill_group(self.process)
-
-
-StartServer = Callable[..., Server]
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface on which nothing listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def start_server(folder: Path, command: tuple[str, ...] = BENTOML, *, wait: bool = True, **settings: object) -> Server:
-    """Start the service with settings (`max_queue=1` sets DIGITS_MAX_QUEUE), and wait until it is ready."""
-    port = free_port()
-    environment = {
-        **os.environ,
-        "BENTOML_DO_NOT_TRACK": "True",
-        "BENTOML_HOME": str(folder / "bentoml"),
-        **{f"DIGITS_{name.upper()}": str(value) for name, value in settings.items()},
-    }
-    log = folder / f"server-{port}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [word.format(port=port) for word in command],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    server = Server(process, port, log)
-    if wait:
-        try:
-            wait_ready(server)
-        except BaseException:
-            kill_group(process)
-            raise
-    return server
-
-
-def wait_ready(server: Server) -> None:
-    """Return as soon as /readyz answers 200; fail with the server's log if it ends, or takes too long."""
-    limit = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < limit:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
-        try:
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == http.HTTPStatus.OK:
-                return
-        except (OSError, http.client.HTTPException):
-            pass
-        finally:
-            connection.close()
-        try:
-            server.process.wait(0.02)
-        except subprocess.TimeoutExpired:
-            continue
-        break
-    pytest.fail(f"the server did not become ready (exit status {server.process.poll()}):\n{server.log_text()}")
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Leave nothing of a server behind, whatever became of it."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+from serving import BENTOML, Server, StartServer, kill_group, start_server
 
 
 @pytest.fixture(scope="session")

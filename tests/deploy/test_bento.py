@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import ROOT, StartServer
+from serving import ROOT, StartServer
 
 OF_BENTOML = {"bentofile.yaml"}  # written by `bentoml build` itself
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Server, free_port
+from serving import ROOT, Server, free_port
 
 DOCKERFILE = ROOT / "Dockerfile"
 

@@ -8,7 +8,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from conftest import ROOT
+from serving import ROOT
 
 from service.artifact import load_artifact
 from service.settings import SHIPPED_MODEL

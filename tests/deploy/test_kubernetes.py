@@ -9,7 +9,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from conftest import ROOT
+from serving import ROOT
 
 from service.settings import PREFIX, Settings
 

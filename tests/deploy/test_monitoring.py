@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from conftest import ROOT, Server
+from serving import ROOT, Server
 
 from service.settings import PREFIX, Settings
 

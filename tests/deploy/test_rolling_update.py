@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from conftest import ROOT, STOP_LIMIT_S, Server, StartServer, free_port, kill_group, wait_ready
+from serving import ROOT, STOP_LIMIT_S, Server, StartServer, free_port, kill_group, wait_ready
 
 CLIENTS = 4
 LIMIT_S = 60

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from service.artifact import Artifact, load_artifact
 from service.errors import ArtifactError
-from service.explain import CHUNK, MAPS, PATCH, STRIDE, WEIGHTS, Explainer, Explanation, occluded, with_outputs
+from service.explain import CHUNK, MAPS, PATCH, STRIDE, WEIGHTS, Explainer, occluded, with_outputs
+from service.explanation import PROPERTIES, Explanation
 from service.session import DigitSession
 from training import reference
 
@@ -158,6 +159,14 @@ def test_the_json_holds_everything_and_is_small(explanation: Explanation) -> Non
     np.testing.assert_array_equal(seen, explanation.image)
     assert len(answer["occlusion"]["drop"]) == 14
     assert answer["labels"] == list("0123456789")
+
+
+def test_the_json_is_what_the_description_says(explanation: Explanation) -> None:
+    """Every property is described, and nothing is described that is not there."""
+    answer = json.loads(json.dumps(explanation.to_json_dict()))
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed; it comes with schemathesis")
+    jsonschema.validate(answer, {"type": "object", "properties": PROPERTIES, "additionalProperties": False})
+    assert set(answer) == set(PROPERTIES)
 
 
 def test_a_map_without_any_activation_survives_the_json(explanation: Explanation) -> None:

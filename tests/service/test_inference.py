@@ -14,10 +14,10 @@ import kserve
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from conftest import Server
 from kserve import InferInput, InferRequest
 from numpy.typing import NDArray
 from PIL import Image
+from serving import Server
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the two clients
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 if TYPE_CHECKING:
-    from conftest import Server
+    from serving import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 HOOKS = "schemathesis_hooks"

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from conftest import Server
 from PIL import Image, ImageDraw
+from serving import Server
 
 MODEL = {"name": "digits", "version": "1"}
 

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 import tritonclient.http as triton
-from conftest import Server, StartServer
 from PIL import Image, ImageDraw
+from serving import Server, StartServer
 
 from service.artifact import load_artifact, pinned_version
 from service.errors import ArtifactError, ConfigurationError

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import httpx
 import numpy as np
 import pytest
-from conftest import Server
 from PIL import Image, ImageDraw
+from serving import Server
 
 from service.page import Page
 
