@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.artifact import Artifact
 from service.errors import ArtifactError
+from service.explanation import Explanation
 from service.session import open_session
 
 MAPS = ("conv1", "pool1", "conv2", "pool2", "fc1")
@@ -24,42 +22,6 @@ CHUNK = 49  # occluded images in one run, which bounds the memory of a request t
 
 # Field numbers of onnx.proto, the same in every version of ONNX.
 MODEL_GRAPH, GRAPH_OUTPUT, VALUE_NAME = 7, 12, 1
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """All that one image does to the network.
-
-    Attributes:
-        image: uint8 [28, 28], what the network saw; 0 background, 255 ink.
-        probabilities: float32 [classes].
-        labels: what the classes are called.
-        maps: by layer, float32 [channels, height, width], after ReLU or after pooling; fc1 is float32 [features].
-        weights: by name, float32: kernels [out, in, height, width] and biases [out] of both convolutions.
-        input_range: the numbers that the network calculates with where a pixel is 0 and where it is 255.
-        occlusion: float32 [14, 14], by how much the winner's probability falls when a 6 x 6 patch around that place
-            is blanked; negative where hiding it helps the winner.
-    """
-
-    image: NDArray[np.uint8]
-    probabilities: NDArray[np.float32]
-    labels: tuple[str, ...]
-    maps: Mapping[str, NDArray[np.float32]]
-    weights: Mapping[str, NDArray[np.float32]]
-    input_range: tuple[float, float]
-    occlusion: NDArray[np.float32]
-
-    def to_json_dict(self) -> dict[str, Any]:
-        """Return it as JSON types, about 50 KB: arrays are base64, maps in 8 bits of their maximum, weights exact."""
-        return {
-            "input": _bytes(self.image, scale=1.0),
-            "input_range": list(self.input_range),
-            "probabilities": [round(float(p), 6) for p in self.probabilities],
-            "labels": list(self.labels),
-            "maps": {name: _quantised(values) for name, values in self.maps.items()},
-            "weights": {name: _floats(values) for name, values in self.weights.items()},
-            "occlusion": {"patch": PATCH, "stride": STRIDE, "drop": np.round(self.occlusion, 4).tolist()},
-        }
 
 
 class Explainer:
@@ -103,6 +65,7 @@ class Explainer:
             weights={name: tensors[name] for name in WEIGHTS},
             input_range=self._input_range,
             occlusion=self._occlusion(image_u8, probabilities),
+            patch=(PATCH, STRIDE),
         )
 
     def _occlusion(self, image_u8: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -164,19 +127,3 @@ def _varint(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
-
-
-def _quantised(values: NDArray[np.float32]) -> dict[str, Any]:
-    """Round values, which are never negative behind a ReLU, to 255ths of their maximum."""
-    scale = float(values.max()) / 255 or 1.0
-    return _bytes(np.rint(values / scale).astype(np.uint8), scale)
-
-
-def _bytes(values: NDArray[np.uint8], scale: float) -> dict[str, Any]:
-    data = base64.b64encode(values.tobytes()).decode("ascii")
-    return {"shape": list(values.shape), "dtype": "uint8", "scale": round(scale, 9), "data": data}
-
-
-def _floats(values: NDArray[np.float32]) -> dict[str, Any]:
-    data = base64.b64encode(values.astype("<f4").tobytes()).decode("ascii")
-    return {"shape": list(values.shape), "dtype": "float32", "data": data}

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from service.artifact import Manifest
+from service.explanation import PROPERTIES as EXPLANATION
 from service.inference import is_plain
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def _schemas(manifest: Manifest) -> Json:
         "Predictions": _object(
             {"predictions": {"type": "array", "items": {"anyOf": [_ref("Prediction"), _ref("Error")]}}}
         ),
-        "Explanation": {"type": "object", "required": ["prediction"], "properties": {"prediction": _ref("Prediction")}},
+        "Explanation": _object({"prediction": _ref("Prediction"), **EXPLANATION}),
         "Image": {
             "type": "array",
             "description": f"{height} rows of {width} whole numbers, 0 background to 255 ink",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from service.explain import Explanation
+from service.explanation import Explanation
 from training import reference
 from training.reference import Array
 

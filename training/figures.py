@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from service.artifact import Artifact, load_artifact
-from service.explain import Explainer, Explanation
+from service.explain import Explainer
+from service.explanation import Explanation
 from service.preprocess import preprocess
 from training import diagrams, reference
 from training.arithmetic import costs, output_size, sides_that_fit
