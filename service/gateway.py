@@ -41,6 +41,7 @@ access_log = logging.getLogger("bentoml.service.access")
 Handler = Callable[[Request], Awaitable[Reply]]
 Routes = Mapping[str, Mapping[str, Handler]]
 
+EXPECTED_END = "SystemExit: "
 NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 
 
@@ -143,7 +144,9 @@ class Gateway:
             if self._origins:
                 extra = (*extra, *self._origins.headers(request.headers))
             if request.has_unread_body:
-                await send_reply(send, reply, (*extra, CLOSE), head=request.method == "HEAD", request=request)
+                asked_first = b"expect" in request.headers  # such a client sends nothing once it is refused
+                unread = None if asked_first else request
+                await send_reply(send, reply, (*extra, CLOSE), head=request.method == "HEAD", request=unread)
             else:
                 await send_reply(send, reply, extra, head=request.method == "HEAD")
         self._record(request, route, request_id, reply, perf_counter() - started)
@@ -193,6 +196,10 @@ class Gateway:
             if message["type"] == "lifespan.startup.complete":
                 for started in self._on_startup:
                     started()
+            elif message["type"] == "lifespan.startup.failed":
+                last = message.get("message", "").strip().rpartition("\n")[2]
+                if last.startswith(EXPECTED_END):  # it says all; a traceback would only hide it
+                    message = {**message, "message": last.removeprefix(EXPECTED_END)}
             await send(message)
 
         await self.inner(scope, receive, watch)
