@@ -148,9 +148,13 @@ class Batcher:
         together = self._attempt(np.concatenate([item.images for item in items]))
         if isinstance(together, Exception):
             return [self._attempt(item.images) for item in items]
-        ends = np.cumsum([len(item.images) for item in items])[:-1]
-        rows = zip(np.split(together.logits, ends), np.split(together.probabilities, ends), strict=True)
-        return [Outputs(*pair) for pair in rows]
+        results: list[Outputs | Exception] = []
+        start = 0
+        for item in items:  # np.split takes four times as long
+            end = start + len(item.images)
+            results.append(Outputs(together.logits[start:end], together.probabilities[start:end]))
+            start = end
+        return results
 
     def _attempt(self, images: NDArray[np.uint8]) -> Outputs | Exception:
         try:
