@@ -109,9 +109,10 @@ document.addEventListener("drop", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.target === $("key")) return;
   const withControl = event.ctrlKey || event.metaKey;
-  if (withControl && event.key.toLowerCase() === "z") pad.undo();
-  else if (event.key === "Escape" && !withControl) pad.clear();
-  else if (event.key.toLowerCase() === "o" && !withControl && !event.altKey) $("open").click();
+  const key = event.key.toLowerCase();
+  if (withControl && key === "z") pad.undo();
+  else if (withControl && key === "o") $("open").click();
+  else if (key === "escape") pad.clear();
   else return;
   event.preventDefault();
 });

@@ -75,6 +75,14 @@ def test_a_photo_goes_away_with_undo_and_with_the_next_stroke(desk: Visit) -> No
     desk.see("#picture").to_be_hidden()
 
 
+def test_the_keyboard_opens_the_file_dialog(desk: Visit) -> None:
+    """Control and O opens a picture, in place of the browser's own dialog."""
+    with desk.page.expect_file_chooser() as chooser:
+        desk.page.keyboard.press("Control+o")
+    chooser.value.set_files({"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": photo("3")})
+    desk.see_digit("3")
+
+
 def test_a_phone_offers_its_camera(visit: Visits, server: Any) -> None:
     """Where there is a touch screen there is a button that opens the camera; elsewhere it would be a second Open."""
     phone = visit(server.url, viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
@@ -90,6 +98,16 @@ def test_a_blank_picture_is_rejected_in_words(desk: Visit) -> None:
     desk.see("#digit").to_have_attribute("data-state", "rejected")
     desk.see("#digit").to_have_text("?")
     desk.see("#sentence").to_have_text("There is nothing to read: no ink was found.")
+
+
+def test_two_digits_are_rejected_in_words(desk: Visit) -> None:
+    """Two digits side by side are not one."""
+    halves = [(0.02, "3"), (0.5, "8")]
+    desk.draw(
+        [[(left + x * 0.48, y * 0.6 + 0.2) for x, y in stroke] for left, name in halves for stroke in DIGITS[name]]
+    )
+    desk.see("#sentence").to_have_text("There is more than one digit. Show one at a time.")
+    desk.see("#status").to_have_text("There is more than one digit. Show one at a time.")
 
 
 def test_a_file_that_is_no_picture_is_refused_on_the_spot(desk: Visit) -> None:
