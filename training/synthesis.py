@@ -15,7 +15,7 @@ from PIL import Image
 from training import synthesis_others as others
 from training.errors import DataError
 from training.synthesis_paper import Sheet
-from training.synthesis_scenes import Digit, Rng, canvas, form, photo, printed, tight
+from training.synthesis_scenes import Digit, Rng, canvas, cropped, form, photo, printed, tight
 
 Scene = Sheet | NDArray[np.uint8]
 
@@ -50,6 +50,7 @@ DIGIT_KINDS: Final[dict[str, Kind]] = {
     "canvas_corner": Kind(partial(canvas, side=(150, 500), share=(0.2, 0.45), where="corner"), _CANVAS),
     "canvas_edge": Kind(partial(canvas, where="edge", share=(0.5, 0.95)), _CANVAS),
     "canvas_28": Kind(partial(canvas, side=(28, 29), share=(0.55, 0.9), pen=(0.05, 0.16)), ("PNG",)),
+    "canvas_tight": Kind(cropped, _CANVAS),
     "canvas_alpha": Kind(canvas, ("RGBA",)),
     "canvas_palette": Kind(canvas, ("P",)),
     "canvas_16_bit": Kind(canvas, ("I;16",)),

@@ -127,6 +127,18 @@ def canvas(
     return sheet
 
 
+def cropped(digit: Digit, rng: Rng) -> NDArray[np.uint8]:
+    """Cut a drawn or scanned digit out along its ink, with next to no margin, at times blurred by scaling."""
+    sheet = canvas(digit, rng, side=(60, 300), share=(0.5, 0.8), pen=(0.04, 0.22))
+    ink = sheet.layers[-1][0]
+    sheet.blur, sheet.noise = float(rng.choice([0, 0, 1.0, 2.0])), float(rng.choice([0, 0, 2.0, 4.0]))
+    image = sheet.render(rng, colour=False)
+    rows, columns = np.flatnonzero((ink > 0.5).any(1)), np.flatnonzero((ink > 0.5).any(0))
+    margin = rng.integers(0, 3, 4)
+    top, left = max(0, rows[0] - margin[0]), max(0, columns[0] - margin[1])
+    return image[top : rows[-1] + 1 + margin[2], left : columns[-1] + 1 + margin[3]]
+
+
 def form(digit: Digit, rng: Rng, *, comb: bool = False) -> paper.Sheet:
     """Crop a digit from a scanned form, with pieces of the box it was written into, and of the boxes beside it."""
     width, height = int(rng.integers(24, 110)), int(rng.integers(30, 120))

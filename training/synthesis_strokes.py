@@ -164,4 +164,4 @@ def enlarge(digit_u8: NDArray[np.uint8], scale: float, level: float) -> NDArray[
     if scale > 3:  # noqa: PLR2004
         big = big.filter(ImageFilter.GaussianBlur(scale * 0.35))
     soft = np.asarray(big, np.float32) / 255
-    return np.clip((soft - level) * max(1.0, min(scale, 6.0)) + 0.5, 0, 1)
+    return np.clip((soft - level) * max(2.0, min(scale, 6.0)) + 0.5, 0, 1)

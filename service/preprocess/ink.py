@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,11 @@ from PIL import Image, ImageFilter
 from service.preprocess.window import close_holes
 
 Grey = NDArray[np.uint8]
+WIDE: Final = 3  # a pen is never wider than this fraction of a photo's longer side...
+NARROW: Final = 12  # ...and mostly narrower than this one, which leaves fewer clouds and shadows
+DARK: Final = 110  # median level of a photo below which light ink on a dark board is thought of
+MOST: Final = 0.7  # a level that covers more of the picture than this is paper: no digit's ink fills its box so far
+BIMODAL: Final = 0.75  # share of the variance between two levels, from which on a picture counts as two-tone
 EVEN: Final = 10  # grey levels: a border that varies less is a clean canvas, not a photo
 
 
@@ -24,26 +30,38 @@ class Ink:
         noise: standard deviation of the contrast on bare paper, same scale.
         inverted: whether the ink was lighter than the paper.
         clean: whether it is a drawing or a scan, on an even ground, rather than a photo.
+        window: in pixels; strokes wider than half of it may have been taken for paper; 0 for no limit.
     """
 
     contrast: Grey
     noise: float
     inverted: bool
     clean: bool = True
+    window: int = 0
 
 
-def find_ink(grey: Grey) -> Ink:
-    """Take the paper away from a grey picture, uint8 [height, width], 0 black to 255 white."""
+def read_ink(grey: Grey) -> Iterator[Ink]:
+    """Take the paper away from a grey picture, uint8 [height, width], 0 black to 255 white.
+
+    Yields the possible readings. The first is certain if it is clean and what it shows has sharp edges; of the others
+    the one with the best digit in it is right.
+    """
     border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+    tight = _cut_tight(grey, border)
+    if tight is not None:
+        yield tight
     ground = int(np.median(border))
     away = np.abs(grey.astype(np.int16) - ground)
     even, far = np.count_nonzero(away <= EVEN), np.count_nonzero(away > 4 * EVEN)
-    if np.mean(np.abs(border.astype(np.int16) - ground) <= EVEN) > 0.6 and even + far > 0.85 * grey.size and far < 0.45 * grey.size:  # noqa: PLR2004
-        return _on_canvas(grey, border, ground)
-    threshold, separation = split_levels(grey)
-    if separation > 0.85 and max(grey.shape) < 40:  # noqa: PLR2004
-        return _two_tone(grey, border, threshold)
-    return _on_paper(grey)
+    even_border = np.mean(np.abs(border.astype(np.int16) - ground) <= EVEN) > 0.6  # noqa: PLR2004
+    if even_border and even + far > 0.7 * grey.size and far < 0.45 * grey.size:  # noqa: PLR2004
+        yield _on_canvas(grey, border, ground)
+    soft = np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(0.8)))
+    side = max(grey.shape)
+    for window in (side // WIDE | 1, side // NARROW | 1):
+        yield _on_paper(grey, soft, window)
+    if np.median(grey) < DARK:
+        yield _on_paper(grey, 255 - soft, side // WIDE | 1, inverted=True)
 
 
 def _on_canvas(grey: Grey, border: Grey, ground: int) -> Ink:
@@ -54,28 +72,35 @@ def _on_canvas(grey: Grey, border: Grey, ground: int) -> Ink:
     return Ink(light if inverted else dark, float(np.std(signed[np.abs(signed) <= EVEN])), inverted)
 
 
-def _two_tone(grey: Grey, border: Grey, threshold: int) -> Ink:
-    """Two levels and no even border (a digit cut tight): the ground is what most of the border and of the picture is."""
-    dark_share = 0.5 * float(np.mean(border <= threshold)) + 0.5 * float(np.mean(grey <= threshold))
-    inverted = dark_share > 0.5
-    side = grey > threshold if inverted is False else grey <= threshold
-    ground = int(np.median(grey[side])) if side.any() else 255
-    signed = grey.astype(np.int16) - ground
+def _cut_tight(grey: Grey, border: Grey) -> Ink | None:
+    """Two levels, and ink at all four sides: a digit cut out along its ink, where no single place is sure to be paper.
+
+    The paper is what most of the picture is; where that is not clear, the border, the corners and the whole vote.
+    """
+    threshold, separation = split_levels(grey)
+    if separation < BIMODAL:
+        return None
+    light = grey > threshold
+    corners = light[[0, 0, -1, -1], [0, -1, 0, -1]]
+    share = float(light.mean())
+    if MOST > share > 1 - MOST:
+        share = float(share + (border > threshold).mean() + corners.mean()) / 3
+    inverted = share < 0.5  # noqa: PLR2004
+    ink = light if inverted else ~light
+    margin = max(3, max(grey.shape) // 25)
+    touching = all(line[:margin].any() and line[-margin:].any() for line in (ink.any(1), ink.any(0)))
+    filled = max(float(line.mean()) for line in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
+    if not touching or filled > 0.9:  # noqa: PLR2004  a shadow or a table covers a side from end to end
+        return None
+    signed = grey.astype(np.int16) - int(np.median(grey[~ink]))
     return Ink(np.clip(signed if inverted else -signed, 0, 255).astype(np.uint8), 0.0, inverted)
 
 
-def _on_paper(grey: Grey) -> Ink:
-    soft = np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(0.8)))
-    size = max(grey.shape) // 3 | 1
-    inverted = False
-    contrast = _below(soft, close_holes(soft, size))
-    return Ink(contrast, _noise(grey), inverted, clean=False)
-
-
-def _below(image: Grey, paper: Grey) -> Grey:
-    """Give the share of light that the ink takes away: 255 * (1 - image / paper)."""
-    paper16 = np.maximum(paper, 24).astype(np.float32)
-    return np.clip(255 - image.astype(np.float32) * (255 / paper16), 0, 255).astype(np.uint8)
+def _on_paper(grey: Grey, soft: Grey, size: int, *, inverted: bool = False) -> Ink:
+    """Uneven light: the paper is what is left when everything narrower than `size` pixels is filled up."""
+    paper = np.maximum(close_holes(soft, size), 24).astype(np.float32)
+    contrast = np.clip(255 - soft.astype(np.float32) * (255 / paper), 0, 255).astype(np.uint8)
+    return Ink(contrast, _noise(grey) * 255 / float(np.median(paper)), inverted, clean=False, window=size)
 
 
 def _noise(grey: Grey) -> float:

@@ -14,10 +14,12 @@ SIDE: Final = 28
 BOX: Final = 20
 FINE: Final = 4  # the work is done on a grid this much finer, so that a pixel of it is a quarter of the result's
 CENTRE: Final = 14.0  # row and column of the centre of mass: mean over MNIST's training set 14.00, at most 0.6 away
-# Stroke widths on the fine grid, as area over length of the centre line: MNIST's training set has its quartiles at
-# 8.7, 10.3 and 12.5.
+# Stroke widths on the fine grid, as area over length of the centre line: MNIST's training set has its 5, 25, 50, 75 and
+# 99 % at 6.8, 8.7, 10.3, 12.5 and 23.7. What lies between is left alone: thinning costs loops, thickening costs gaps.
 THINNEST: Final = 8.0
-THICKEST: Final = 12.0
+THICKEST: Final = 22.0
+
+HALF: Final = 127
 _ONES: Final = np.ones(SIDE, np.float32)
 _PLACES: Final = np.arange(SIDE, dtype=np.float32)
 
@@ -47,18 +49,18 @@ def normalise(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
         uint8 [28, 28], 0 background, 255 ink; the digit's longer side 20, its centre of mass on (14, 14).
     """
     size = FINE * BOX
-    strokes = _fit(alpha, size)
-    width = stroke_width(strokes)
+    ink = _fit(alpha, size)
+    width = stroke_width(ink > HALF)
     wanted = float(np.clip(width, THINNEST, THICKEST))
     # The centre line must end up as long as leaves room for half the wanted pen at both ends.
     if abs(wanted - width) > 1:
         scale = float(np.clip((size - wanted) / max(1.0, size - width), 0.8, 1.5))
-        strokes = _with_width(_fit(alpha, round(size * scale)), wanted)
-    rows, columns = np.flatnonzero(strokes.any(1)), np.flatnonzero(strokes.any(0))
-    strokes = strokes[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if max(strokes.shape) != size:
-        strokes = _fit(strokes.astype(np.uint8) * 255, size)
-    return _centred(strokes)
+        ink = _with_width(_fit(alpha, round(size * scale)), wanted)
+        seen = ink > HALF
+        rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+        ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        ink = ink if max(ink.shape) == size else _fit(ink, size)
+    return _centred(ink)
 
 
 def stroke_width(strokes: Mask) -> float:
@@ -66,7 +68,7 @@ def stroke_width(strokes: Mask) -> float:
     return float(strokes.sum()) / max(1, int(thin(strokes).sum()))
 
 
-def _fit(alpha: NDArray[np.uint8], size: int) -> Mask:
+def _fit(alpha: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Scale ink until its longer side is `size`; strokes that would fall between the pixels are thickened before."""
     height, width = alpha.shape
     scale = size / max(height, width)
@@ -74,40 +76,40 @@ def _fit(alpha: NDArray[np.uint8], size: int) -> Mask:
         alpha = _thicken(alpha, round(0.8 / scale))
     shape = (max(1, round(width * scale)), max(1, round(height * scale)))
     resample = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX
-    strokes = np.asarray(Image.fromarray(alpha).resize(shape, resample)) > 127  # noqa: PLR2004  half ink
-    return strokes if strokes.any() else np.ones_like(strokes)
+    return np.asarray(Image.fromarray(alpha).resize(shape, resample))
 
 
 def _thicken(alpha: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
     from service.preprocess.window import highest
+
     return highest(highest(alpha, by + 1, 0), by + 1, 1)
 
 
-def _with_width(strokes: Mask, wanted: float) -> Mask:
+def _with_width(ink: NDArray[np.uint8], wanted: float) -> NDArray[np.uint8]:
     """Make all strokes thinner or thicker until their mean width is the wanted one."""
-    margin = 2 * FINE * 2
-    strokes = np.pad(strokes, margin)
-    line = thin(strokes)
-    width = float(strokes.sum()) / max(1, int(line.sum()))
+    ink = np.pad(ink, FINE * 3)
+    width = stroke_width(ink > HALF)
+    by = round(abs(wanted - width) / 2)
     if width < wanted:
-        return _grow(strokes, (wanted - width) / 2)
-    return _grow(line, (wanted - 1) / 2)
+        return _disc(ink, by, np.maximum)
+    line = _disc(thin(ink > HALF).astype(np.uint8) * 255, FINE // 2, np.maximum)  # what must stay connected
+    return np.maximum(_disc(ink, by, np.minimum), line)
 
 
-def _grow(strokes: Mask, radius: float) -> Mask:
-    """Thicken by a disc, as nearly as alternating squares and crosses come to one."""
-    steps = round(radius)
-    for step in range(steps):
-        wide = strokes.copy()
-        wide[1:] |= strokes[:-1]
-        wide[:-1] |= strokes[1:]
-        wide[:, 1:] |= (wide if step % 2 else strokes)[:, :-1].copy()
-        wide[:, :-1] |= (wide if step % 2 else strokes)[:, 1:].copy()
-        strokes = wide
-    return strokes
+def _disc(ink: NDArray[np.uint8], radius: int, choose: np.ufunc) -> NDArray[np.uint8]:
+    """Take the largest or smallest value within a disc, as nearly as alternating squares and crosses come to one."""
+    for step in range(radius):
+        tall = ink.copy()
+        choose(tall[1:], ink[:-1], out=tall[1:])
+        choose(tall[:-1], ink[1:], out=tall[:-1])
+        source = tall.copy() if step % 2 else ink
+        choose(tall[:, 1:], source[:, :-1], out=tall[:, 1:])
+        choose(tall[:, :-1], source[:, 1:], out=tall[:, :-1])
+        ink = tall
+    return ink
 
 
-def _centred(strokes: Mask) -> NDArray[np.uint8]:
+def _centred(strokes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Put the centre of mass on (14, 14) and average down to 28 x 28."""
     side = FINE * SIDE
     height, width = strokes.shape
@@ -117,7 +119,7 @@ def _centred(strokes: Mask) -> NDArray[np.uint8]:
     left = min(max(round(middle - column), 0), side - width)
     fine = np.zeros((side, side), np.float32)
     fine[top : top + height, left : left + width] = strokes
-    return np.round(fine.reshape(SIDE, FINE, SIDE, FINE).mean((1, 3)) * 255).astype(np.uint8)
+    return np.round(fine.reshape(SIDE, FINE, SIDE, FINE).mean((1, 3))).astype(np.uint8)
 
 
 def _centre(weights: NDArray[np.uint8] | Mask) -> tuple[float, float]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.preprocess.decode import MAX_PIXELS, decode_grey
-from service.preprocess.digit import Found, find_digit
-from service.preprocess.ink import Ink, find_ink
+from service.preprocess.digit import SHARP, find_digit
+from service.preprocess.ink import read_ink
 from service.preprocess.normalise import SIDE, is_mnist_style, normalise
+from service.preprocess.thumbnail import fit_thumbnail, read_thumbnail
 
+FAINTEST: Final = 20  # contrast of 255 below which nothing was written
 Rejection = Literal["blank", "several_digits"]
 
 
@@ -27,6 +29,7 @@ class Prepared:
 
     image: NDArray[np.uint8]
     rejected: Rejection | None = None
+    found: object = None
 
 
 def preprocess(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Prepared:
@@ -43,17 +46,25 @@ def prepare(grey: NDArray[np.uint8]) -> Prepared:
     """Bring a decoded grey picture, uint8 [height, width], 0 black to 255 white, to the network's input."""
     if is_mnist_style(grey):
         return Prepared(np.ascontiguousarray(grey))
-    ink = find_ink(grey)
-    found = find_digit(ink)
-    if found is None:
+    thumbnail = read_thumbnail(grey)
+    if thumbnail is not None:
+        return Prepared(fit_thumbnail(thumbnail))
+    best = None
+    for ink in read_ink(grey):
+        found = find_digit(ink)
+        if found is not None and (best is None or found.score > best.score):
+            best = found
+        if ink.clean and found is not None and found.sharp:
+            break
+    if best is None:
         return Prepared(np.zeros((SIDE, SIDE), np.uint8), "blank")
-    return Prepared(normalise(cut_out(ink, found)))
-
-
-def cut_out(ink: Ink, found: Found) -> NDArray[np.uint8]:
-    """Give the digit's ink alone, uint8 [height, width], full ink 255, cut to its box."""
-    mask = found.mask
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    strength = ink.contrast[box].astype(np.float32) * (255 / max(1, found.level))
-    return np.where(mask[box], np.clip(strength, 0, 255), 0).astype(np.uint8)
+    rejected: Rejection | None = None
+    if best.digits > 1:
+        rejected = "several_digits"
+    if (
+        best.contrast < max(FAINTEST, 4 * best.noise)
+        or not best.clean
+        and (best.steepness < SHARP or best.contact > 0.9)
+    ):
+        rejected = "blank"
+    return Prepared(normalise(best.strength), rejected, found=best)

@@ -9,31 +9,54 @@ from service.preprocess.components import find_components
 from service.preprocess.window import highest, lowest
 
 Mask = NDArray[np.bool_]
+CROP = 100  # pixels; in a smaller drawing a line that crosses the middle is a stroke
 SMALLEST = 24  # pixels; below, a stroke of the digit and a line cannot be told apart
 
 
-def without_rulings(mask: Mask, *, clean: bool) -> Mask:
+def without_rulings(mask: Mask, contrast: NDArray[np.uint8], *, clean: bool) -> tuple[Mask, Mask]:
     """Take straight thin lines along the picture's sides out of an ink mask and leave the strokes that cross them.
 
     Args:
         mask: bool [height, width], true on ink.
+        contrast: uint8 [height, width], the same ink's strength.
         clean: whether this is a drawing rather than a photo; then only lines along a side or across everything go.
 
     Returns:
-        bool [height, width], a subset of `mask`; `mask` itself when nothing but lines would be left out.
+        The ink without the lines, and the lines that went, both bool [height, width], together `mask`.
     """
     if min(mask.shape) < SMALLEST:
-        return mask
+        return mask, np.zeros_like(mask)
     lines = [_lines(mask, clean=clean), _lines(mask.T, clean=clean).T]
     if not lines[0].any() and not lines[1].any():
-        return mask
+        return mask, lines[0]
     rest = mask & ~lines[0] & ~lines[1]
+    if clean and sum(len(find_components(line)) for line in lines) == 1 and _reaches_edge(rest):
+        return mask, np.zeros_like(
+            mask
+        )  # a digit that was cut out tightly: its own bars and stems run across everything
     kept = rest
     for line, axis in zip(lines, (0, 1), strict=True):
         if line.any():
             thickness = _thickness(line, axis)
             kept = kept | (line & mask & _near(rest, 2 * thickness + 1, axis))
-    return kept
+            # What is written over a line is darker than the line alone.
+            kept |= line & (contrast > 1.6 * float(np.median(contrast[line])) + 8)
+    return kept, mask & ~kept
+
+
+def _reaches_edge(rest: Mask) -> bool:
+    """Tell whether the largest piece of what is left lies on the picture's edge, or nothing is left."""
+    pieces = find_components(rest)
+    if not len(pieces):
+        return True
+    main = int(pieces.area.argmax())
+    box = (
+        pieces.top[main],
+        pieces.left[main],
+        rest.shape[0] - 1 - pieces.bottom[main],
+        rest.shape[1] - 1 - pieces.right[main],
+    )
+    return bool(min(box) == 0)
 
 
 def _lines(mask: Mask, *, clean: bool) -> Mask:
@@ -51,18 +74,24 @@ def _lines(mask: Mask, *, clean: bool) -> Mask:
     if not len(found):
         return np.zeros_like(mask)
     thickness = found.area / found.width - 2
-    thin = (thickness <= max(2.5, 0.035 * height)) & (found.height <= thickness + 4 + 0.12 * found.width)
     ends = (found.left <= width * 0.02).astype(int) + (found.right >= width * 0.98 - 1)
     outer = np.minimum(found.top, height - 1 - found.bottom) < 0.12 * height
-    crosses = found.width >= (0.85 if clean else 0.6) * width
-    runs_out = (ends > 0) & (outer if clean else np.ones_like(outer))
-    return found.mask(thin & (crosses | runs_out)) & mask
+    thin = (thickness <= np.where(outer, max(4, 0.1 * height), max(2.5, 0.035 * height))) & (
+        found.height <= thickness + 4 + 0.12 * found.width
+    )
+    if clean:
+        line = (ends == 2) & (found.width >= 0.9 * width) & (outer | (min(height, width) > CROP))
+    else:
+        line = (ends > 0) | (found.width >= 0.6 * width)
+    return found.mask(thin & line) & mask
 
 
 def _thickness(line: Mask, axis: int) -> int:
     runs = line.sum(axis)
     found = find_components(line)
-    return max(1, round(float(np.median(found.area / (found.width if axis == 0 else found.height))))) if runs.any() else 1
+    return (
+        max(1, round(float(np.median(found.area / (found.width if axis == 0 else found.height))))) if runs.any() else 1
+    )
 
 
 def _near(rest: Mask, size: int, axis: int) -> Mask:
