@@ -33,7 +33,10 @@ export async function post(path, blob, signal) {
   }
   if (response.ok && answer) return answer;
   const reason = answer?.error?.message;
-  if (response.status === 401) throw new Trouble("This service wants an API key.", { retry: false, wantsKey: true });
+  if (response.status === 401) {
+    const words = apiKey ? "The service does not know this API key." : "This service wants an API key.";
+    throw new Trouble(words, { retry: false, wantsKey: true });
+  }
   if (response.status === 503) throw new Trouble(reason ? sentence(reason) : "The service is busy just now.");
   throw new Trouble(reason ? sentence(reason) : `The service answered with an error (${response.status}).`, {
     retry: response.status >= 500,
