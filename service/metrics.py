@@ -22,7 +22,7 @@ SHORT = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.
 IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 CONFIDENCES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1)
 REJECTIONS = ("blank", "several_digits", "not_a_digit", "unsure")
-SAMPLED = 8  # images of one tensor request whose confidence and ink are looked at; each costs 2 µs, and a window is 1000
+SAMPLED = 8  # images of one tensor request whose confidence and ink are looked at; each costs 2 µs
 PUBLISH_S = 1.0
 
 
