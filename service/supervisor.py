@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 BACKLOG = 2048
 BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 5.0)  # before the next start of a worker that died, by its deaths in a row
@@ -141,6 +142,7 @@ class Supervisor:
                 continue
             self._workers.remove(worker)
             worker.pipe.close()
+            _forget_gauges(worker.process.pid)
             if self._stopping_since is not None or worker.leaving:
                 continue
             if not self._ever_ready:
@@ -224,6 +226,17 @@ def _metrics_folder(workers: int) -> tempfile.TemporaryDirectory[str]:
     if workers > 1:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
     return folder
+
+
+def _forget_gauges(pid: int) -> None:
+    """Take what a worker that has gone said of the present out of /metrics; what it counted stays.
+
+    So does prometheus_client.multiprocess.mark_process_dead, which is not imported here for its size.
+    """
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is not None:
+        for path in Path(folder).glob(f"gauge_live*_{pid}.db"):
+            path.unlink(missing_ok=True)
 
 
 def _raise_file_limit() -> None:
