@@ -16,15 +16,25 @@ async function ask({ final }, signal) {
     const asked = performance.now();
     const prediction = await post("predict", blob, signal);
     answer.update(prediction, performance.now() - asked, final);
-    const looked = performance.now();
-    const explanation = await post("explain", blob, signal);
-    inside.update(explanation, performance.now() - looked);
-    answer.labels = explanation.labels;
     tell(null);
+    await lookInside(blob, signal);
   } catch (error) {
     if (error.name === "AbortError") return;
     answer.stale();
     tell(error instanceof Trouble ? error : new Trouble(`This page failed to show the answer: ${error.message}.`));
+  }
+}
+
+/** The look inside is an extra: where it cannot be had, the answer stands all the same. */
+async function lookInside(blob, signal) {
+  const asked = performance.now();
+  try {
+    const explanation = await post("explain", blob, signal);
+    inside.update(explanation, performance.now() - asked);
+    answer.labels = explanation.labels;
+  } catch (error) {
+    if (!(error instanceof Trouble)) throw error;
+    inside.reset(error.message);
   }
 }
 

@@ -18,11 +18,12 @@ export class InsideView {
     this.reset();
   }
 
-  reset() {
+  /** Show nothing, and say why. */
+  reset(why = "Draw something first.") {
     this.#data = null;
     this.#place = null;
     $("layers").hidden = true;
-    $("inside-timing").textContent = "Draw something first.";
+    $("inside-timing").textContent = why;
     $("weighed-note").textContent = EMPTY_NOTE;
     for (const id of ["seen", "weighed"]) {
       $(id).classList.add("empty");

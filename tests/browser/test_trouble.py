@@ -47,6 +47,19 @@ def test_a_busy_service_is_said_in_its_own_words(visit: Visits, server: Any) -> 
     desk.see("#again").to_be_visible()
 
 
+def test_the_answer_stands_without_the_look_inside(visit: Visits, server: Any) -> None:
+    """A refused /explain is told in its own place; the digit stays, and no alarm is raised."""
+    desk = visit(server.url)
+    answer = json.dumps({"error": {"code": "overloaded", "message": "8 pictures are being explained; try again"}})
+    desk.page.route("**/explain", lambda route: route.fulfill(status=503, content_type="application/json", body=answer))
+    desk.draw(DIGITS["6"])
+    desk.wait()
+    desk.see_digit("6")
+    desk.see("#trouble").to_be_hidden()
+    desk.see("#inside-timing").to_have_text("8 pictures are being explained; try again.")
+    desk.see("#layers").to_be_hidden()
+
+
 def test_an_answer_that_is_not_ours_is_said_in_a_sentence(visit: Visits, server: Any) -> None:
     """A proxy's HTML error page does not break the page."""
     desk = visit(server.url)
