@@ -7,9 +7,13 @@ from pathlib import Path
 
 from service.artifact import load_artifact
 from service.session import DigitSession
+from training import compress as compression
+from training import experiments
 from training.adapt import Adaptation
+from training.distil import Distillation
 from training.finetune import Finetuning, check
 from training.finetune import finetune as run_finetuning
+from training.membership import attack_folder, attack_mnist
 
 logger = logging.getLogger("training")
 
@@ -35,8 +39,68 @@ def finetune(options: argparse.Namespace) -> None:
     logger.info("published %s; restart the service, or load it live (docs/finetuning.md)", run_finetuning(job))
 
 
+def compress(options: argparse.Namespace) -> None:
+    """Make smaller variants of the shipped model, and measure each beside it: size, accuracy, latency, CPU time."""
+    material = compression.gather(options.model, options.data, options.pictures)
+    how = Distillation(epochs=options.epochs, seed=options.seed)
+    names = options.only or list(compression.VARIANTS)
+    options.run.mkdir(parents=True, exist_ok=True)
+    rows = [compression.measure_variant("shipped", material.shipped.model_bytes, material)]
+    for name in names:
+        path = options.run / f"{name}-{material.shipped.manifest.sha256[:8]}.onnx"
+        if not path.exists():
+            path.write_bytes(compression.make(name, material, how))
+        rows.append(compression.measure_variant(name, path.read_bytes(), material))
+        logger.info("%s: %s", name, compression.verdict(rows[-1], rows[0].cost))
+    logger.info("%s", compression.table(rows))
+
+
+def experiment(options: argparse.Namespace) -> None:
+    """Train other networks of the same size by one short recipe, and compare them with the article's."""
+    trained = experiments.compare_cells(range(options.seeds), options.data, options.run)
+    logger.info("%s", experiments.table(trained, load_artifact(options.model)))
+
+
+def membership(options: argparse.Namespace) -> None:
+    """Try to tell by the served confidence which pictures a model was trained on."""
+    session = DigitSession(load_artifact(options.model), "cpu")
+    attacks = (
+        attack_mnist(session, options.data)
+        if options.pictures is None
+        else attack_folder(session, options.pictures, options.seed)
+    )
+    for name, found in attacks.items():
+        logger.info(
+            "%s: AUC %.3f (chance 0.5), advantage %.3f, %.1f %% of %d members found at 1 %% false alarms of %d others",
+            *(name, found.auc, found.advantage, 100 * found.found, found.members, found.others),
+        )
+
+
 def add_commands(add: Add) -> None:
     """Add these commands to the command line."""
+    _add_finetune(add)
+    command = add(compress)
+    command.add_argument("--model", type=Path, default=MODELS, help=f"the shipped model ({MODELS})")
+    command.add_argument(
+        "--pictures", type=Path, nargs="*", default=[], help="folders of <label>/<file> to judge on too"
+    )
+    command.add_argument("--only", nargs="+", choices=list(compression.VARIANTS), help="make these variants (all)")
+    command.add_argument("--epochs", type=int, default=Distillation().epochs, help="of distillation (8)")
+    command.add_argument("--seed", type=int, default=0, help="the same seed gives the same weights (0)")
+    command.add_argument("--run", type=Path, default=Path("runs/compress"), help="folder for variants (runs/compress)")
+    command = add(experiment)
+    command.add_argument("--seeds", type=int, default=3, help="runs of each network (3)")
+    command.add_argument("--model", type=Path, default=MODELS, help=f"lends its manifest for the timing ({MODELS})")
+    command.add_argument(
+        "--run", type=Path, default=Path("runs/experiment"), help="keeps what is done (runs/experiment)"
+    )
+    command = add(membership)
+    command.add_argument("--model", type=Path, default=MODELS, help=f"the model to attack ({MODELS})")
+    command.add_argument("--pictures", type=Path, help="the folder that it was fine-tuned on, instead of MNIST")
+    command.add_argument("--seed", type=int, default=0, help="that divided the folder (0)")
+
+
+def _add_finetune(add: Add) -> None:
     how, job = Adaptation(), Finetuning(Path(), Path(), Path(), Path())
     command = add(finetune)
     command.add_argument(
