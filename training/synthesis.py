@@ -1,4 +1,4 @@
-"""Synthetic pictures: MNIST digits written, drawn, photographed and scanned as people do, and things that are no digit."""
+"""Synthetic pictures: MNIST digits drawn, photographed and scanned as people do, and things that are no digit."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def synthesise(kind: str, digit_u8: NDArray[np.uint8], label: int, rng: Rng) -> 
 
 
 def synthesise_grey(kind: str, digit_u8: NDArray[np.uint8], label: int, rng: Rng) -> NDArray[np.uint8]:
-    """Make the decoded grey picture of a kind, uint8 [H, W], for `service.preprocess.prepare`; photos keep JPEG's marks.
+    """Make the decoded grey picture of a kind, uint8 [H, W], for `service.preprocess.prepare`, with JPEG's marks.
 
     Raises:
         DataError: there is no such kind.

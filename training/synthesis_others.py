@@ -32,7 +32,8 @@ def noise(rng: Rng) -> NDArray[np.uint8]:
     side = int(rng.integers(16, 400))
     cells = int(rng.integers(max(4, side // 12), side + 1))
     hills = paper.smooth_field(side, side, cells, rng)
-    return np.clip(rng.uniform(40, 215) + hills * rng.uniform(5, 90), 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(rng.uniform(40, 215) + hills * rng.uniform(5, 90), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def sheet_of(rng: Rng, ink: paper.Field) -> paper.Sheet:

@@ -84,7 +84,7 @@ def shadow(sheet: Sheet, rng: np.random.Generator, *, hard: bool) -> None:
     angle = rng.uniform(0, 2 * np.pi)
     distance = x * np.cos(angle) + y * np.sin(angle) - rng.uniform(-0.45, 0.45)
     distance += rng.uniform(0, 0.15) * smooth_field(width, height, 4, rng)
-    if rng.random() < 0.3:  # noqa: PLR2004  a band
+    if rng.random() < 0.3:
         distance = np.abs(distance) - rng.uniform(0.1, 0.4)
     edge = rng.uniform(0.004, 0.03) if hard else rng.uniform(0.05, 0.4)
     sheet.light *= 1 - rng.uniform(0.15, 0.6) / (1 + np.exp(-np.clip(distance / edge, -30, 30)))
@@ -99,9 +99,9 @@ def table(sheet: Sheet, rng: np.random.Generator) -> None:
     cover = np.zeros((height, width), np.float32)
     for side in rng.choice(4, int(rng.integers(1, 3)), replace=False):
         along, across = ((x, y), (y, x), (x, -y), (y, -x))[side]
-        cover = np.maximum(cover, _step(across + tilt * along - rng.uniform(0.62, 0.92), 0.01))
+        cover = np.maximum(cover, _step((across + tilt * along - rng.uniform(0.62, 0.92)).astype(np.float32), 0.01))
     grain = 1 + 0.15 * smooth_field(width, height, int(rng.integers(4, 30)), rng)
-    sheet.light *= np.where(cover > 0.5, grain, 1).astype(np.float32)  # noqa: PLR2004
+    sheet.light *= np.where(cover > 0.5, grain, 1).astype(np.float32)
     sheet.layers.append((cover, (float(colour[0]), float(colour[1]), float(colour[2]))))
 
 
@@ -116,7 +116,7 @@ def rulings(sheet: Sheet, rng: np.random.Generator, *, grid: bool, pitch: float)
     if grid:
         cover = np.maximum(cover, _comb(column - tilt * row, pitch, rng.uniform(0, pitch), thick))
     sheet.layers.append((cover * strength, colour))
-    if not grid and rng.random() < 0.4:  # noqa: PLR2004
+    if not grid and rng.random() < 0.4:
         margin = np.abs(column - tilt * row - rng.uniform(0.05, 0.3) * width) < thick
         sheet.layers.append((margin.astype(np.float32) * strength, (0.85, 0.35, 0.35)))
 
@@ -125,19 +125,19 @@ def rings(sheet: Sheet, rng: np.random.Generator) -> None:
     """Put a ring binding along one side: holes, dark or bright, and often the wire through them."""
     width, height = sheet.size
     column, row = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    flip = rng.random() < 0.5  # noqa: PLR2004
+    flip = rng.random() < 0.5
     along, across, length, depth = (row, column, height, width) if flip else (column, row, width, height)
     pitch = length / rng.uniform(5, 22)
     radius = pitch * rng.uniform(0.15, 0.33)
     where = rng.uniform(0.03, 0.10) * depth
-    if rng.random() < 0.5:  # noqa: PLR2004
+    if rng.random() < 0.5:
         across = depth - 1 - across
     phase = (along + rng.uniform(0, pitch)) % pitch - pitch / 2
     hole = np.clip(radius - np.hypot(phase, across - where) + 0.5, 0, 1)
     wire = (np.abs(phase) < radius * 0.4) & (across < where)
     level = rng.uniform(0.02, 0.4)
     sheet.layers.append((hole.astype(np.float32), (level, level, level)))
-    if rng.random() < 0.7:  # noqa: PLR2004
+    if rng.random() < 0.7:
         shine = rng.uniform(0.1, 0.6)
         sheet.layers.append((wire.astype(np.float32), (shine, shine, shine)))
 
@@ -155,12 +155,14 @@ def _grid(width: int, height: int) -> tuple[Field, Field]:
 
 
 def _step(distance: Field, edge: float) -> Field:
-    return np.clip(distance / edge + 0.5, 0, 1).astype(np.float32)
+    step: Field = np.clip(distance / edge + 0.5, 0, 1).astype(np.float32)
+    return step
 
 
 def _comb(position: Field, pitch: float, phase: float, thick: float) -> Field:
     away = np.abs((position + phase) % pitch - pitch / 2)
-    return np.clip(thick / 2 - away + 0.5, 0, 1).astype(np.float32)
+    comb: Field = np.clip(thick / 2 - away + 0.5, 0, 1).astype(np.float32)
+    return comb
 
 
 def _ink_like(rng: np.random.Generator, *choices: Colour) -> Colour:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import matplotlib
+import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -204,15 +204,15 @@ def printed(label: int, rng: Rng) -> paper.Sheet:
 
 def letter(text: str, size: tuple[int, int], height: float, rng: Rng) -> paper.Field:
     """Give printed text in the middle of a sheet, float32 [H, W], `height` the font size in pixels."""
-    path = f"{matplotlib.get_data_path()}/fonts/ttf/{FONTS[rng.integers(len(FONTS))]}"
+    path = f"{mpl.get_data_path()}/fonts/ttf/{FONTS[rng.integers(len(FONTS))]}"
     page = Image.new("L", size)
     font = ImageFont.truetype(path, max(8, round(height)))
     ImageDraw.Draw(page).text((size[0] / 2, size[1] / 2), text, fill=255, font=font, anchor="mm")
-    return np.asarray(page, np.float32) / 255
+    return np.asarray(page, np.float32) / np.float32(255)
 
 
 def place(size: tuple[int, int], height: float, rng: Rng, where: str = "") -> tuple[float, float]:
-    """Choose where a digit's middle lies, x and y in pixels: anywhere it fits, in the middle, a corner, or cut at an edge."""
+    """Choose where a digit's middle lies, x and y in pixels: anywhere, middle, in a corner or cut at an edge."""
     half = height / 2
     if where == "edge":
         point = [rng.uniform(min(half, side / 2), max(side - half, side / 2)) for side in size]
@@ -221,8 +221,9 @@ def place(size: tuple[int, int], height: float, rng: Rng, where: str = "") -> tu
         point[axis] = near if rng.random() < 0.5 else size[axis] - near
         return point[0], point[1]
     if where == "corner":
-        near = [half * rng.uniform(1.05, 1.4) for _ in size]
-        return tuple(n if rng.random() < 0.5 else side - n for n, side in zip(near, size, strict=True))  # type: ignore[return-value]
+        away = half * rng.uniform(1.05, 1.4, 2)
+        x, y = (float(gap if rng.random() < 0.5 else side - gap) for gap, side in zip(away, size, strict=True))
+        return x, y
     if where == "middle":
         return size[0] / 2 + rng.normal(0, 0.03) * size[0], size[1] / 2 + rng.normal(0, 0.03) * size[1]
     room = [max(0.0, side / 2 - half * 1.1) for side in size]

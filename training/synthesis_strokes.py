@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ class Strokes:
 def trace(digit_u8: NDArray[np.uint8]) -> Strokes:
     """Trace a digit, uint8 [28, 28], 255 ink, to smooth centre lines in the unit square."""
     big = Image.fromarray(digit_u8).resize((_TRACE, _TRACE), Image.Resampling.BICUBIC)
-    line = thin(np.asarray(big) > 110)  # noqa: PLR2004  a little under half ink, so that faint joints hold
+    line = thin(np.asarray(big) > 110)
     rows, columns = np.nonzero(line)
     index = np.full((_TRACE + 2, _TRACE + 2), -1)
     index[rows + 1, columns + 1] = np.arange(rows.size)
@@ -48,15 +49,15 @@ def trace(digit_u8: NDArray[np.uint8]) -> Strokes:
         total = np.zeros_like(points)
         np.add.at(total, edges[:, 0], points[edges[:, 1]])
         np.add.at(total, edges[:, 1], points[edges[:, 0]])
-        inner = degree == 2  # noqa: PLR2004
+        inner = degree == 2
         points[inner] = 0.5 * points[inner] + 0.25 * total[inner]
-    return Strokes(points / _TRACE, edges)
+    return Strokes((points / _TRACE).astype(np.float32), edges)
 
 
 def polyline(*corners: tuple[float, float], bend: float = 0.0, steps: int = 8) -> Strokes:
     """Draw through corners in the unit square, each leg bulging sideways by `bend` of its length."""
     points: list[NDArray[np.float32]] = []
-    for start, end in zip(corners[:-1], corners[1:], strict=True):
+    for start, end in itertools.pairwise(corners):
         t = np.linspace(0, 1, steps, endpoint=False, dtype=np.float32)[:, None]
         a, b = np.asarray(start, np.float32), np.asarray(end, np.float32)
         normal = np.array([a[1] - b[1], b[0] - a[0]], np.float32)
@@ -78,10 +79,10 @@ def european_one(rng: np.random.Generator) -> Strokes:
     top = (0.55 + rng.uniform(-0.08, 0.12), 0.16)
     bottom = (top[0] + rng.normal(-0.04, 0.06), 0.84)
     angle = rng.uniform(0.35, 1.15)  # between up-stroke and stem, radians
-    length = rng.uniform(0.16, 0.52) * (1 if angle < 0.9 else 0.8)  # noqa: PLR2004
+    length = rng.uniform(0.16, 0.52) * (1 if angle < 0.9 else 0.8)
     tip = (top[0] - length * np.sin(angle), top[1] + length * np.cos(angle))
     one = polyline(tip, top, bottom, bend=rng.normal(0, 0.04))
-    if rng.random() < 0.3:  # noqa: PLR2004
+    if rng.random() < 0.3:
         half, tilt = rng.uniform(0.1, 0.25), rng.normal(0, 0.02)
         foot = polyline(
             (bottom[0] - half, bottom[1] + tilt), (bottom[0] + half * rng.uniform(0.7, 1.1), bottom[1] - tilt)
@@ -94,7 +95,7 @@ def barred_seven(seven: Strokes, rng: np.random.Generator) -> Strokes:
     """Put a bar across the stem of a traced 7, at its middle third."""
     top, bottom = seven.points[:, 1].min(), seven.points[:, 1].max()
     y = top + (bottom - top) * rng.uniform(0.42, 0.65)
-    near = np.abs(seven.points[:, 1] - y) < 0.02  # noqa: PLR2004
+    near = np.abs(seven.points[:, 1] - y) < 0.02
     if not near.any():
         return seven
     x = float(seven.points[near, 0].mean())
@@ -149,19 +150,20 @@ def draw(
     line, radius = max(1, round(width * oversample)), width * oversample / 2
     for a, b in strokes.edges:
         pen.line([*points[a].tolist(), *points[b].tolist()], fill=255, width=line)
-    if line > 2:  # noqa: PLR2004  round the joints
+    if line > 2:
         for x, y in points.tolist():
             pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=255)
     if oversample > 1:
         sheet = sheet.reduce(oversample)
-    return np.asarray(sheet, np.float32) / 255
+    return np.asarray(sheet, np.float32) / np.float32(255)
 
 
 def enlarge(digit_u8: NDArray[np.uint8], scale: float, level: float) -> NDArray[np.float32]:
-    """Enlarge a digit with its own pen: uint8 [28, 28] to float32 [28 * scale, 28 * scale], 0 to 1; `level` cuts the edge."""
+    """Enlarge a digit with its own pen, uint8 [28, 28] to float32 [28 * scale, 28 * scale]; `level` cuts the edge."""
     side = max(8, round(28 * scale))
     big = Image.fromarray(digit_u8).resize((side, side), Image.Resampling.BICUBIC)
-    if scale > 3:  # noqa: PLR2004
+    if scale > 3:
         big = big.filter(ImageFilter.GaussianBlur(scale * 0.35))
-    soft = np.asarray(big, np.float32) / 255
-    return np.clip((soft - level) * max(2.0, min(scale, 6.0)) + 0.5, 0, 1)
+    soft = np.asarray(big, np.float32) / np.float32(255)
+    ink: NDArray[np.float32] = np.clip((soft - level) * max(2.0, min(scale, 6.0)) + 0.5, 0, 1).astype(np.float32)
+    return ink

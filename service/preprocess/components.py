@@ -41,7 +41,7 @@ class Components:
 
     def mask(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Give bool [height, width], true on the pieces where `chosen`, bool [n], is true."""
-        return np.append(chosen, False)[self.labels]  # noqa: FBT003  label -1 reads the appended last
+        return np.append(chosen, False)[self.labels]
 
 
 def find_components(mask: NDArray[np.bool_]) -> Components:
@@ -55,7 +55,7 @@ def find_components(mask: NDArray[np.bool_]) -> Components:
     if not starts.size:
         none = np.zeros(0, np.intp)
         return Components(np.full(mask.shape, -1, np.int32), none, none, none, none, none)
-    # A run touches the runs of the row above that begin before its end (one more for the diagonal) and end after its start.
+    # A run touches the runs of the row above that begin before its end and end after its start, one more for diagonals.
     first = np.searchsorted(ends, starts - stride, side="left")
     last = np.searchsorted(starts, ends - stride, side="right")
     count = np.maximum(last - first, 0)

@@ -114,12 +114,12 @@ def _on_contrast(picture: Image.Image) -> Image.Image:
     """
     rgba = picture.reduce(max(1, max(picture.size) // 256))
     alpha = np.asarray(rgba.getchannel("A"))
-    opaque = np.asarray(rgba.convert("RGB").convert("L"))[alpha > 127]  # noqa: PLR2004  half covered
+    opaque = np.asarray(rgba.convert("RGB").convert("L"))[alpha > 127]
     paper = 255
     if opaque.size:
         low, middle, high = np.percentile(opaque, [2, 50, 98])
-        mostly_paper = opaque.size > alpha.size / 2 and high - low > 64  # noqa: PLR2004
-        paper = int(middle) if mostly_paper else 0 if middle > 127 else 255  # noqa: PLR2004
+        mostly_paper = opaque.size > alpha.size / 2 and high - low > 64
+        paper = int(middle) if mostly_paper else 0 if middle > 127 else 255
     below = Image.new("RGBA", picture.size, (paper, paper, paper, 255))
     below.alpha_composite(picture)
     return below.convert("RGB")

@@ -53,9 +53,9 @@ def read_ink(grey: Grey) -> Iterator[Ink]:
     ground = int(np.median(border))
     away = np.abs(grey.astype(np.int16) - ground)
     even, far = np.count_nonzero(away <= EVEN), np.count_nonzero(away > 4 * EVEN)
-    even_border = np.mean(np.abs(border.astype(np.int16) - ground) <= EVEN) > 0.6  # noqa: PLR2004
-    if even_border and even + far > 0.7 * grey.size and far < 0.45 * grey.size:  # noqa: PLR2004
-        yield _on_canvas(grey, border, ground)
+    even_border = np.mean(np.abs(border.astype(np.int16) - ground) <= EVEN) > 0.6
+    if even_border and even + far > 0.7 * grey.size and far < 0.45 * grey.size:
+        yield _on_canvas(grey, ground)
     soft = np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(0.8)))
     side = max(grey.shape)
     for window in (side // WIDE | 1, side // NARROW | 1):
@@ -64,7 +64,7 @@ def read_ink(grey: Grey) -> Iterator[Ink]:
         yield _on_paper(grey, 255 - soft, side // WIDE | 1, inverted=True)
 
 
-def _on_canvas(grey: Grey, border: Grey, ground: int) -> Ink:
+def _on_canvas(grey: Grey, ground: int) -> Ink:
     """An even ground: the border tells its level, and the farther side is ink."""
     signed = grey.astype(np.int16) - ground
     dark, light = (np.clip(side, 0, 255).astype(np.uint8) for side in (-signed, signed))
@@ -85,12 +85,12 @@ def _cut_tight(grey: Grey, border: Grey) -> Ink | None:
     share = float(light.mean())
     if MOST > share > 1 - MOST:
         share = float(share + (border > threshold).mean() + corners.mean()) / 3
-    inverted = share < 0.5  # noqa: PLR2004
-    ink = light if inverted else ~light
+    inverted = share < 0.5
+    ink: NDArray[np.bool_] = np.logical_xor(light, not inverted)
     margin = max(3, max(grey.shape) // 25)
     touching = all(line[:margin].any() and line[-margin:].any() for line in (ink.any(1), ink.any(0)))
     filled = max(float(line.mean()) for line in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
-    if not touching or filled > 0.9:  # noqa: PLR2004  a shadow or a table covers a side from end to end
+    if not touching or filled > 0.9:
         return None
     signed = grey.astype(np.int16) - int(np.median(grey[~ink]))
     return Ink(np.clip(signed if inverted else -signed, 0, 255).astype(np.uint8), 0.0, inverted)
@@ -106,7 +106,7 @@ def _on_paper(grey: Grey, soft: Grey, size: int, *, inverted: bool = False) -> I
 def _noise(grey: Grey) -> float:
     """Estimate the sensor's noise from the differences of next neighbours (median absolute deviation)."""
     difference = np.abs(np.diff(grey[:, ::2].astype(np.int16), axis=1))
-    return float(np.median(difference)) / 0.6745 / np.sqrt(2)
+    return float(np.median(difference) / 0.6745 / np.sqrt(2))
 
 
 def _weight(contrast: Grey) -> float:
@@ -115,12 +115,12 @@ def _weight(contrast: Grey) -> float:
 
 
 def split_levels(grey: Grey) -> tuple[int, float]:
-    """Split grey levels in two (N. Otsu, 1979); returns the threshold and the share of variance that the split explains."""
+    """Split grey levels in two (N. Otsu, 1979): the threshold, and the share of variance between the two."""
     histogram = np.bincount(grey.reshape(-1), minlength=256).astype(np.float64) / grey.size
     levels = np.arange(256)
     weight, mean = histogram.cumsum(), (histogram * levels).cumsum()
     total = float(((levels - mean[-1]) ** 2 * histogram).sum())
     inside = weight * (1 - weight)
-    between = np.where(inside > 1e-9, (mean[-1] * weight - mean) ** 2 / np.maximum(inside, 1e-9), 0)  # noqa: PLR2004
+    between = np.where(inside > 1e-9, (mean[-1] * weight - mean) ** 2 / np.maximum(inside, 1e-9), 0)
     threshold = int(between.argmax())
     return threshold, float(between[threshold]) / total if total > 0 else 0.0

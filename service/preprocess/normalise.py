@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.preprocess.thinning import thin
+from service.preprocess.window import highest
 
 SIDE: Final = 28
 BOX: Final = 20
@@ -72,7 +73,7 @@ def _fit(alpha: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Scale ink until its longer side is `size`; strokes that would fall between the pixels are thickened before."""
     height, width = alpha.shape
     scale = size / max(height, width)
-    if scale < 0.7:  # noqa: PLR2004
+    if scale < 0.7:
         alpha = _thicken(alpha, round(0.8 / scale))
     shape = (max(1, round(width * scale)), max(1, round(height * scale)))
     resample = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX
@@ -80,8 +81,6 @@ def _fit(alpha: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def _thicken(alpha: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
-    from service.preprocess.window import highest
-
     return highest(highest(alpha, by + 1, 0), by + 1, 1)
 
 
@@ -119,7 +118,8 @@ def _centred(strokes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     left = min(max(round(middle - column), 0), side - width)
     fine = np.zeros((side, side), np.float32)
     fine[top : top + height, left : left + width] = strokes
-    return np.round(fine.reshape(SIDE, FINE, SIDE, FINE).mean((1, 3))).astype(np.uint8)
+    image: NDArray[np.uint8] = np.round(fine.reshape(SIDE, FINE, SIDE, FINE).mean((1, 3))).astype(np.uint8)
+    return image
 
 
 def _centre(weights: NDArray[np.uint8] | Mask) -> tuple[float, float]:

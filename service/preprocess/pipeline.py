@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.preprocess.decode import MAX_PIXELS, decode_grey
-from service.preprocess.digit import SHARP, find_digit
+from service.preprocess.digit import find_digit
 from service.preprocess.ink import read_ink
 from service.preprocess.normalise import SIDE, is_mnist_style, normalise
 from service.preprocess.thumbnail import fit_thumbnail, read_thumbnail
 
-FAINTEST: Final = 20  # contrast of 255 below which nothing was written
+NARROWEST: Final = 4  # pixels; what is narrower has no room for a digit
 Rejection = Literal["blank", "several_digits"]
 
 
@@ -29,7 +29,6 @@ class Prepared:
 
     image: NDArray[np.uint8]
     rejected: Rejection | None = None
-    found: object = None
 
 
 def preprocess(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Prepared:
@@ -49,6 +48,8 @@ def prepare(grey: NDArray[np.uint8]) -> Prepared:
     thumbnail = read_thumbnail(grey)
     if thumbnail is not None:
         return Prepared(fit_thumbnail(thumbnail))
+    if min(grey.shape) < NARROWEST:
+        return Prepared(np.zeros((SIDE, SIDE), np.uint8), "blank")
     best = None
     for ink in read_ink(grey):
         found = find_digit(ink)
@@ -61,10 +62,6 @@ def prepare(grey: NDArray[np.uint8]) -> Prepared:
     rejected: Rejection | None = None
     if best.digits > 1:
         rejected = "several_digits"
-    if (
-        best.contrast < max(FAINTEST, 4 * best.noise)
-        or not best.clean
-        and (best.steepness < SHARP or best.contact > 0.9)
-    ):
+    if not best.written:
         rejected = "blank"
-    return Prepared(normalise(best.strength), rejected, found=best)
+    return Prepared(normalise(best.strength), rejected)

@@ -49,7 +49,7 @@ def _deletable() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
     count = bits.sum(1)
     transitions = ((bits == 0) & (np.roll(bits, -1, 1) == 1)).sum(1)
-    common = (count >= 2) & (count <= 6) & (transitions == 1)  # noqa: PLR2004  from the paper
+    common = (count >= 2) & (count <= 6) & (transitions == 1)
     north, east, south, west = bits[:, 0], bits[:, 2], bits[:, 4], bits[:, 6]
     first = common & (north * east * south == 0) & (east * south * west == 0)
     second = common & (north * east * west == 0) & (north * south * west == 0)

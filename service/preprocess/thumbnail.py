@@ -39,7 +39,8 @@ def read_thumbnail(grey: NDArray[np.uint8]) -> Ink | None:
     # whole vote.
     border = np.concatenate([light[0], light[-1], light[1:-1, 0], light[1:-1, -1]])
     corners = light[[0, 0, -1, -1], [0, -1, 0, -1]]
-    ink = light if float(light.mean() + border.mean() + corners.mean()) < 1.5 else 1 - light
+    inverted = float(light.mean() + border.mean() + corners.mean()) >= 1.5
+    ink = (1 - light if inverted else light).astype(np.float32)
     return ink if float((ink < FAINT).mean()) >= CLEAN else None
 
 
