@@ -41,7 +41,9 @@ class CallersFaultFilter(logging.Filter):
 
 def configure_logs(form: Literal["json", "text"]) -> None:
     """Bring BentoML's handlers, which it has just installed, to our form; never more than one line for one event."""
-    logging.getLogger("uvicorn.error").propagate = False  # BentoML gives the same handler to it and to the root
+    server = logging.getLogger("uvicorn.error")
+    server.propagate = False  # BentoML gives the same handler to it and to the root
+    server.setLevel(logging.ERROR)  # it warns of each malformed request, with which anyone could fill the disk
     logging.getLogger("bentoml._internal.server.http_app").addFilter(CallersFaultFilter())
     if form == "json":
         for handler in {handler for name in LOGGERS for handler in logging.getLogger(name).handlers}:

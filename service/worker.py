@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)  # until the server is up; and for uvicorn, which raises it again at its end
-    gc.disable()  # nothing that is imported becomes garbage; the application collects once it is up
+    gc.disable()  # next to nothing of what is imported becomes garbage; on again when the application is up
     with socket.socket(fileno=options.socket) as listener, socket.socket(fileno=options.supervisor) as supervisor:
         _serve(listener, supervisor, options.number)
     return 0
@@ -46,6 +46,7 @@ def _serve(listener: socket.socket, supervisor: socket.socket, number: int) -> N
     definition.inner.check()
     app = definition.to_asgi()
     app.listeners = (listener,)
+    app.on_startup(gc.enable)
     app.on_startup(lambda: _greet(supervisor))
     config = uvicorn.Config(
         app,
