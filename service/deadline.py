@@ -42,9 +42,15 @@ class Deadline:
         self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
-        if self._reason is not None and kind is asyncio.CancelledError and self._task is not None:
-            self._task.uncancel()
-            raise self._reason from error
+        task, reason = self._task, self._reason
+        # Both hold a traceback, and with it this object and the picture: no cycle may be left for the collector.
+        self._task = self._watcher = self._reason = None
+        if reason is not None and kind is asyncio.CancelledError and task is not None:
+            task.uncancel()
+            try:
+                raise reason from error
+            finally:
+                del task, reason, error
 
     def _look(self) -> None:
         left = self._ends_at - self._loop.time()
