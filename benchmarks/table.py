@@ -84,5 +84,5 @@ def _probes(values: Iterable[float]) -> str:
     times = sorted(values)
     if len(times) < 2:
         return "–"
-    cuts = quantiles(times, n=100)
+    cuts = quantiles(times, n=100, method="inclusive")
     return f"{cuts[49]:.1f} / {cuts[98]:.1f} / {times[-1]:.1f}"
