@@ -80,8 +80,8 @@ def _cut_tight(grey: Grey, border: Grey) -> Ink | None:
     threshold, separation = split_levels(grey)
     if separation < BIMODAL:
         return None
-    light = grey > threshold
-    corners = light[[0, 0, -1, -1], [0, -1, 0, -1]]
+    light = np.asarray(grey > threshold, np.bool_)
+    corners = np.array([light[0, 0], light[0, -1], light[-1, 0], light[-1, -1]])
     share = float(light.mean())
     if MOST > share > 1 - MOST:
         share = float(share + (border > threshold).mean() + corners.mean()) / 3
@@ -89,7 +89,7 @@ def _cut_tight(grey: Grey, border: Grey) -> Ink | None:
     ink: NDArray[np.bool_] = np.logical_xor(light, not inverted)
     margin = max(3, max(grey.shape) // 25)
     touching = all(line[:margin].any() and line[-margin:].any() for line in (ink.any(1), ink.any(0)))
-    filled = max(float(line.mean()) for line in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
+    filled = float(max(ink[[0, -1]].mean(1).max(), ink[:, [0, -1]].mean(0).max()))
     if not touching or filled > 0.9:
         return None
     signed = grey.astype(np.int16) - int(np.median(grey[~ink]))
@@ -98,8 +98,9 @@ def _cut_tight(grey: Grey, border: Grey) -> Ink | None:
 
 def _on_paper(grey: Grey, soft: Grey, size: int, *, inverted: bool = False) -> Ink:
     """Uneven light: the paper is what is left when everything narrower than `size` pixels is filled up."""
-    paper = np.maximum(close_holes(soft, size), 24).astype(np.float32)
-    contrast = np.clip(255 - soft.astype(np.float32) * (255 / paper), 0, 255).astype(np.uint8)
+    bare = close_holes(soft, size)
+    paper = np.maximum(bare, 24).astype(np.float32)
+    contrast = ((bare - soft) * (255 / paper)).astype(np.uint8)
     return Ink(contrast, _noise(grey) * 255 / float(np.median(paper)), inverted, clean=False, window=size)
 
 
