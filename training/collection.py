@@ -136,13 +136,17 @@ def _class_folders(source: Path) -> set[str]:
 
 
 def _from_csv(source: Path) -> Iterator[Listed]:
-    with source.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        columns = rows.fieldnames or []
-        if not {"path", "label"} <= set(columns):
-            raise DataError(f"{source} has the columns {list(columns)}, expected path, label and perhaps group.")
-        for row in rows:
-            yield Listed(source.parent / row["path"].strip(), row["label"].strip(), (row.get("group") or "").strip())
+    try:
+        with source.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            columns, content = rows.fieldnames or [], list(rows)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {source} as a CSV file in UTF-8: {error}.") from error
+    if not {"path", "label"} <= set(columns):
+        raise DataError(f"{source} has the columns {list(columns)}, expected path, label and perhaps group.")
+    for row in content:
+        path, label, group = ((row.get(name) or "").strip() for name in ("path", "label", "group"))
+        yield Listed(source.parent / path, label, group)
 
 
 def _read(one: Listed, findings: list[Finding]) -> Example | None:

@@ -121,6 +121,13 @@ def test_a_csv_without_the_columns_says_which_are_wanted(tmp_path: Path, content
         read_collection(table)
 
 
+def test_a_picture_in_place_of_a_csv_is_told_in_one_line(tmp_path: Path) -> None:
+    """Not a traceback out of the decoder of text."""
+    picture = draw(tmp_path / "mine.png", 1)
+    with pytest.raises(DataError, match="as a CSV file in UTF-8"):
+        read_collection(picture)
+
+
 def test_a_folder_without_classes_says_how_it_should_look(tmp_path: Path) -> None:
     """The message shows a path as it should be."""
     with pytest.raises(DataError, match=r"7/mine\.png"):
