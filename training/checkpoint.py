@@ -1,7 +1,6 @@
 """What a run leaves in its folder: safetensors for numbers, JSON for people, each replaced as a whole."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, 
     temporary = path.with_name(path.name + ".new")
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(plain, temporary, metadata={"note": json.dumps(note, sort_keys=True)})
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -49,7 +48,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write readable JSON; a reader sees the old file or the new one."""
     temporary = path.with_name(path.name + ".new")
     temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_report(run: Path) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def read_report(run: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"cannot read {run / REPORT} ({error}); expected the report of a finished run: "
-            "finish it with `python -m training train --resume`."
+            "run `python -m training train`, with --resume to finish an interrupted one."
         ) from error
     return report
 

@@ -51,12 +51,12 @@ def data_folder() -> Path:
     return Path(os.environ.get(DATA_VARIABLE) or DEFAULT_FOLDER)
 
 
-def load_mnist(folder: Path, *, train: bool) -> Digits:
-    """Load one part of MNIST, downloading it on first use.
+def load_mnist(folder: Path, *, train: bool, download: bool = True) -> Digits:
+    """Load one part of MNIST, downloading it on first use unless told not to.
 
     Raises: DataError if the files are neither there nor downloadable, or hold another number of pictures.
     """
-    part = _open(folder, train=train)
+    part = _open(folder, train=train, download=download)
     expected = TRAIN_IMAGES if train else TEST_IMAGES
     if tuple(part.data.shape) != (expected, 28, 28):
         raise DataError(
@@ -81,16 +81,17 @@ def split(digits: Digits, validation_images: int) -> tuple[Digits, Digits]:
     return digits[order[validation_images:]], digits[order[:validation_images]]
 
 
-def _open(folder: Path, *, train: bool) -> MNIST:
+def _open(folder: Path, *, train: bool, download: bool) -> MNIST:
     try:
         return MNIST(root=str(folder), train=train, download=False)
     except RuntimeError:
         pass  # not there yet: torchvision has no more telling exception
     try:
-        return MNIST(root=str(folder), train=train, download=True)
+        return MNIST(root=str(folder), train=train, download=download)
     except (RuntimeError, OSError, urllib.error.URLError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise DataError(
-            f"MNIST is not in {folder / 'MNIST' / 'raw'} and could not be downloaded ({error}). Put the four files "
+            f"MNIST is not in {folder / 'MNIST' / 'raw'} and was not downloaded ({reason}). Put the four files "
             f"train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte "
             f"there, or set {DATA_VARIABLE} to a folder that has MNIST/raw with them."
         ) from error

@@ -7,7 +7,6 @@ import onnx
 import torch
 from onnx import ModelProto
 
-
 from training.errors import ExportError
 from training.model import ConvNet, ServedNet
 
@@ -69,30 +68,37 @@ def to_onnx(net: ConvNet, temperature: float) -> bytes:
         )
     if program is None:
         raise ExportError("torch.onnx.export returned no program; check that torch and onnxscript belong together.")
-    model = _tidy(program.model_proto)
+    model = _tidy(program.model_proto, nodes(temperature))
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
     if len(content) > MAX_BYTES:
         raise ExportError(
-            f"the ONNX file has {len(content)} bytes, expected at most {MAX_BYTES}: 21,840 float32 weights need 87,360; "
+            f"the ONNX file has {len(content)} bytes, expected at most {MAX_BYTES}: 21,840 weights take 87,360; "
             "look for weights stored twice or metadata left in."
         )
     return content
 
 
-def _tidy(exported: ModelProto) -> ModelProto:
+def nodes(temperature: float) -> tuple[tuple[str, str], ...]:
+    """Return the expected nodes: the exporter leaves a division by 1 out, so the last product then gives the logits."""
+    if temperature != 1.0:
+        return NODES
+    return (*NODES[: NODES.index(("Gemm", "fc2"))], ("Gemm", "logits"), NODES[-1])
+
+
+def _tidy(exported: ModelProto, expected: tuple[tuple[str, str], ...]) -> ModelProto:
     """Give nodes and tensors readable names, and drop what the exporter noted about this machine's source files."""
     model = ModelProto()
     model.CopyFrom(exported)
     operators = [node.op_type for node in model.graph.node]
-    expected = [operator for operator, _ in NODES]
-    if operators != expected:
+    wanted = [operator for operator, _ in expected]
+    if operators != wanted:
         raise ExportError(
-            f"the exporter built the operators {operators}, expected {expected}; "
+            f"the exporter built the operators {operators}, expected {wanted}; "
             "if this torch is meant to build another graph, change NODES and measure the service again."
         )
     names: dict[str, str] = {}
-    for node, (_, name) in zip(model.graph.node, NODES, strict=True):
+    for node, (_, name) in zip(model.graph.node, expected, strict=True):
         names[node.output[0]] = node.name = name
         for place, value in enumerate(node.input):
             names.setdefault(value, _input_name(value, name, place))
@@ -117,6 +123,8 @@ def _tidy(exported: ModelProto) -> ModelProto:
 
 def _input_name(value: str, node: str, place: int) -> str:
     """Name a weight as PyTorch does without the wrapper's prefix, and a constant by the node that uses it."""
+    if value == "temperature":
+        return value
     return value.removeprefix("net.") if value.startswith("net.") else f"{node}.constant{place}"
 
 

@@ -46,7 +46,7 @@ def metrics_from(report: Mapping[str, Any]) -> Metrics:
 def logits_of(net: ConvNet, digits: Digits, batch_size: int = 1000) -> Tensor:
     """Return the logits float32 `[N, 10]` of all pictures, on the CPU."""
     net.eval()
-    parts = [net(normalise(images)).cpu() for images in digits.images.split(batch_size)]
+    parts = [net(normalise(images)).cpu() for images in torch.split(digits.images, batch_size)]
     return torch.cat(parts)
 
 

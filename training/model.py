@@ -39,11 +39,17 @@ class ConvNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of normalised images."""
-        hidden = functional.max_pool2d(functional.relu(self.conv1(images)), 2)
-        hidden = functional.max_pool2d(functional.relu(self.conv2(hidden)), 2)
+        hidden = self._shrink(self.conv1(images))
+        hidden = self._shrink(self.conv2(hidden))
         hidden = functional.relu(self.fc1(hidden.flatten(1)))
         logits: Tensor = self.fc2(hidden)
         return logits
+
+    def _shrink(self, maps: Tensor) -> Tensor:
+        """ReLU, then max-pooling; in training the other way round: the same to the bit, and faster."""
+        if self.training:
+            return functional.relu_(functional.max_pool2d(maps, 2))
+        return functional.max_pool2d(functional.relu(maps), 2)
 
 
 class ServedNet(nn.Module):
@@ -57,7 +63,8 @@ class ServedNet(nn.Module):
         """Wrap a network; temperature > 0 divides its logits (Guo et al. 2017, "On Calibration")."""
         super().__init__()
         self.net = net
-        self.temperature = temperature
+        self.temperature: Tensor
+        self.register_buffer("temperature", torch.tensor(temperature))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return (logits, probabilities)."""

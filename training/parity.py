@@ -27,7 +27,7 @@ Weights = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class ProviderParity:
-    """How close one provider's session came: largest logit differences, and the pictures whose answers were compared."""
+    """How close one provider's session came: largest logit differences, and how many answers were compared."""
 
     provider: str
     to_reference: float
@@ -104,7 +104,7 @@ def probe_batches(real: Images | None) -> list[Images]:
 
 
 def check_signature(artifact: Artifact) -> None:
-    """First rung: names, dtypes, shapes and the dynamic axis that the manifest promises (the session checks the file)."""
+    """First rung: the manifest has the right names, dtypes, shapes and dynamic axis; the session checks the file."""
     for kind, expected in signature(len(artifact.manifest.labels)).items():
         tensors = artifact.manifest.inputs if kind == "inputs" else artifact.manifest.outputs
         actual = [(tensor.name, tensor.datatype, tensor.shape) for tensor in tensors]
@@ -156,15 +156,15 @@ def check_answers(session: DigitSession, weights: Weights, served: ServedNet, im
     for start in range(0, len(images), REFERENCE_CHUNK):
         chunk = images[start : start + REFERENCE_CHUNK]
         answers = session.run(chunk).logits.argmax(axis=1)
-        textbook = reference.classify(weights, chunk, served.temperature)[0].argmax(axis=1)
+        textbook = reference.classify(weights, chunk, float(served.temperature))[0].argmax(axis=1)
         torch_answers = pytorch_logits(served, chunk).argmax(axis=1)
         for other, found in (("the reference", textbook), ("PyTorch", torch_answers)):
             wrong = np.flatnonzero(answers != found)
             if len(wrong):
                 first = wrong[0]
                 raise ParityError(
-                    f"answers: {session.provider} and {other} differ on {len(wrong)} of {len(chunk)} pictures, expected 0; "
-                    f"first on picture {start + first}: {answers[first]} against {found[first]}."
+                    f"answers: {session.provider} and {other} differ on {len(wrong)} of {len(chunk)} pictures, "
+                    f"expected 0; first on picture {start + first}: {answers[first]} against {found[first]}."
                 )
     return len(images)
 
@@ -189,7 +189,7 @@ def _climb_provider(
     to_reference = to_pytorch = alone = 0.0
     for batch in batches:
         actual = session.run(batch).logits
-        expected, _ = reference.classify(weights, batch, served.temperature)
+        expected, _ = reference.classify(weights, batch, float(served.temperature))
         name = f"{session.provider} against {{}}, batch of {len(batch)}"
         to_reference = max(to_reference, check_values(name.format("the reference"), actual, expected))
         torch_logits = pytorch_logits(served, batch).astype(np.float64)

@@ -32,7 +32,9 @@ def confusion_matrix(metrics: Metrics, path: Path) -> None:
     """Draw who was taken for whom into a PNG; the diagonal is left white, so that the mistakes show."""
     figure = Figure(figsize=(5, 4.6), layout="constrained")
     axes = figure.subplots()
-    mistakes = [[0 if row == column else n for column, n in enumerate(line)] for row, line in enumerate(metrics.confusion)]
+    mistakes = [
+        [0 if row == column else n for column, n in enumerate(line)] for row, line in enumerate(metrics.confusion)
+    ]
     axes.imshow(mistakes, cmap="Oranges")
     for row, line in enumerate(metrics.confusion):
         for column, count in enumerate(line):

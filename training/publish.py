@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from service.artifact import MANIFEST_FILE, MODEL_FILE, load_artifact
-from training.card import write_card
+from training.card import RELIABILITY, write_card
 from training.checkpoint import load_network, read_report, write_json
 from training.data import Digits
 from training.export import to_onnx
@@ -39,6 +39,8 @@ def publish(run: Path, target: Path, digits: Digits | None) -> dict[str, Any]:
         parity = climb(net, report["temperature"], load_artifact(folder), digits)
         manifest["parity"] = parity.to_json()
         write_json(folder / MANIFEST_FILE, manifest)
+        if (run / RELIABILITY).exists():
+            shutil.copyfile(run / RELIABILITY, folder / RELIABILITY)
         write_card(folder, manifest)
         if target.exists():
             shutil.move(target, Path(temporary) / "old")

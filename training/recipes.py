@@ -6,6 +6,7 @@ from typing import Literal
 
 from training.augment import Augmentation
 from training.errors import TrainingError
+from training.pool import PoolPlan
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Recipe:
     warmup: float = 0.2  # share of the steps that one_cycle climbs
     label_smoothing: float = 0.0
     average_decay: float = 0.0  # exponential moving average of the weights, per step; 0 keeps the last weights
+    bfloat16: bool = False  # convolutions in half the bits; weights, loss and steps stay float32
     augmentation: Augmentation | None = None
+    pool: PoolPlan | None = None  # synthetic pictures to train on beside MNIST, with some that show no digit
     validation_images: int = 0  # held out from the training set
 
     def learning_rate_at(self, step: int, steps: int) -> float:
@@ -45,14 +48,16 @@ RECIPES = {
         Recipe(name="article"),
         Recipe(
             name="best",
-            epochs=40,
-            batch_size=128,
+            epochs=150,
+            batch_size=256,
             optimizer="adamw",
-            learning_rate=0.006,
+            learning_rate=0.008,
             weight_decay=0.01,
             schedule="one_cycle",
             average_decay=0.999,
+            bfloat16=True,
             augmentation=Augmentation(),
+            pool=PoolPlan(),
             validation_images=5_000,
         ),
     )

@@ -33,27 +33,31 @@ def convolve(images: Array, kernels: Array, bias: Array) -> Array:
 
 def relu(values: Array) -> Array:
     """max(0, x)."""
-    return np.maximum(values, 0.0)
+    clipped: Array = np.maximum(values, 0.0)
+    return clipped
 
 
 def sigmoid(values: Array) -> Array:
     """1 / (1 + exp(-x)), by way of tanh because that never overflows."""
-    return 0.5 * (1.0 + np.tanh(0.5 * values))
+    return 0.5 * (1.0 + tanh(0.5 * values))
 
 
 def tanh(values: Array) -> Array:
     """(exp(x) - exp(-x)) / (exp(x) + exp(-x))."""
-    return np.tanh(values)
+    curve: Array = np.tanh(values)
+    return curve
 
 
 def max_pool(images: Array, size: int) -> Array:
     """Take the largest value of each size x size block; rows and columns that fill no block are left out."""
-    return _blocks(images, size).max(axis=(3, 5))
+    largest: Array = _blocks(images, size).max(axis=(3, 5))
+    return largest
 
 
 def average_pool(images: Array, size: int) -> Array:
     """Take the mean of each size x size block; rows and columns that fill no block are left out."""
-    return _blocks(images, size).mean(axis=(3, 5))
+    means: Array = _blocks(images, size).mean(axis=(3, 5))
+    return means
 
 
 def affine(features: Array, weight: Array, bias: Array) -> Array:
@@ -64,7 +68,8 @@ def affine(features: Array, weight: Array, bias: Array) -> Array:
 def softmax(logits: Array) -> Array:
     """exp(x) / sum(exp(x)) along the last axis, shifted by the largest so that nothing overflows."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    shares: Array = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def classify(weights: Mapping[str, Array], images_u8: NDArray[np.uint8], temperature: float) -> tuple[Array, Array]:

@@ -43,7 +43,7 @@ def start(recipe: Recipe, seed: int, device: torch.device) -> Run:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = ConvNet()
-    net = net.to(device, memory_format=torch.channels_last)
+    net = net.to(device).to(memory_format=torch.channels_last)
     return Run(net=net, averaged=copy.deepcopy(net), optimizer=_optimizer(recipe, net))
 
 
@@ -61,7 +61,10 @@ def train_epoch(run: Run, recipe: Recipe, seed: int, digits: Digits, progress: P
         labels = digits.labels[chosen]
         for group in run.optimizer.param_groups:
             group["lr"] = recipe.learning_rate_at(run.epoch * batches + batch, steps)
-        logits = run.net(_prepare(digits.images[chosen], recipe, generator))
+        images = _prepare(digits.images[chosen], recipe, generator)
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
+            logits = run.net(images)
+        logits = with_none(logits.float()) if recipe.pool else logits
         loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
         run.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -73,6 +76,15 @@ def train_epoch(run: Run, recipe: Recipe, seed: int, digits: Digits, progress: P
             progress(len(chosen), total_loss / (batch + 1), total_right / (batch + 1))
     run.epoch += 1
     run.history.append({"epoch": run.epoch, "loss": total_loss / batches, "accuracy": total_right / batches})
+
+
+def with_none(logits: Tensor) -> Tensor:
+    """Append the logit 0 of "no digit" to logits `[N, 10]`, so that softmax also says how likely none of them is.
+
+    It costs no weight: P(no digit) = 1 / (1 + sum exp(logit)) is the sigmoid of the free energy that the service judges
+    by, so training on pictures without a digit teaches exactly that energy.
+    """
+    return torch.cat([logits, logits.new_zeros(len(logits), 1)], dim=1)
 
 
 def save(run: Run, recipe: Recipe, seed: int, folder: Path) -> None:
@@ -103,9 +115,12 @@ def resume(recipe: Recipe, seed: int, folder: Path, device: torch.device) -> Run
     run.net.load_state_dict(_below("net.", tensors))
     run.averaged.load_state_dict(_below("averaged.", tensors))
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = list(run.net.parameters())
     for name, value in _below("optimizer.", tensors).items():
         index, key = name.split(".")
-        state.setdefault(int(index), {})[key] = value
+        like = parameters[int(index)]  # the fused step walks memory, so its state must be laid out as the weights are
+        laid_out = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+        state.setdefault(int(index), {})[key] = laid_out
     run.optimizer.load_state_dict({**run.optimizer.state_dict(), "state": state})
     run.epoch, run.history = int(note["epoch"]), list(note["history"])
     return run
@@ -124,7 +139,7 @@ def _optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             net.parameters(), recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
-    return torch.optim.AdamW(net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.AdamW(net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 
 @torch.no_grad()

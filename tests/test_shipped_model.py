@@ -1,0 +1,82 @@
+"""The model in the repository: what its manifest claims, and real handwriting that needs no download."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from service.artifact import load_artifact
+from service.session import DigitSession
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ROOT / "models" / "digits"
+
+
+@pytest.fixture(scope="module")
+def session() -> DigitSession:
+    """Open the shipped model as the service does."""
+    return DigitSession(load_artifact(MODELS), "cpu")
+
+
+def test_the_shipped_model_reads_scikit_learns_handwriting(session: DigitSession) -> None:
+    """1,797 digits of other people (8x8 pixels, 16 greys) are read by a network that has never seen their like.
+
+    They are enlarged to 20x20 by bilinear interpolation and centred by mass, which is MNIST's layout.
+    """
+    digits = load_digits()
+    images = np.stack([as_mnist(image / 16) for image in digits.images])
+    answers = session.run(images).logits.argmax(axis=1)
+    assert (answers == digits.target).mean() > 0.9
+
+
+def test_the_manifest_describes_the_file(session: DigitSession) -> None:
+    """Hash, size, labels and layers are what the folder holds, and the card carries the manifest's own figures."""
+    manifest, content = session.artifact.manifest, session.artifact.model_bytes
+    extra = manifest.model_extra or {}
+    assert hashlib.sha256(content).hexdigest() == manifest.sha256
+    assert len(content) == extra["bytes"] < 120_000
+    assert manifest.labels == tuple("0123456789")
+    assert manifest.layers
+    card = (session.artifact.folder / "README.md").read_text(encoding="utf-8")
+    assert f"{100 * extra['metrics']['test']['accuracy']:.2f} %" in card
+    assert str(ROOT) not in card
+    assert str(ROOT).encode() not in content
+
+
+def test_the_shipped_model_holds_what_the_project_promises(session: DigitSession) -> None:
+    """At least 99.5 % of the MNIST test set, calibrated, proved equal to PyTorch and to the textbook."""
+    extra = session.artifact.manifest.model_extra or {}
+    assert extra["metrics"]["test"]["accuracy"] >= 0.995
+    assert extra["metrics"]["test"]["ece"] <= 0.005
+    cpu = next(each for each in extra["parity"]["providers"] if each["provider"] == "cpu")
+    assert cpu["answers_compared"] == 10_000
+    assert max(cpu["to_reference"], cpu["to_pytorch"]) < extra["parity"]["logit_tolerance"]
+
+
+def test_the_shipped_model_has_the_accuracy_that_its_manifest_claims(session: DigitSession) -> None:
+    """The MNIST test set, where it is there, gives the manifest's figure exactly."""
+    data = pytest.importorskip("training.data")
+    folder = data.data_folder()
+    if not (folder / "MNIST" / "raw" / "t10k-images-idx3-ubyte").exists():
+        pytest.skip("needs MNIST: set DIGITS_DATA to a folder with MNIST/raw in it")
+    test = data.load_mnist(folder, train=False)
+    images = test.images.numpy()
+    answers = np.concatenate([session.run(part).logits.argmax(axis=1) for part in np.array_split(images, 100)])
+    extra = session.artifact.manifest.model_extra or {}
+    assert (answers == test.labels.numpy()).mean() == pytest.approx(extra["metrics"]["test"]["accuracy"], abs=1e-9)
+
+
+def as_mnist(ink: np.ndarray) -> np.ndarray:
+    """Lay a square picture of ink in 0..1 out as MNIST does: uint8 [28, 28], in a 20x20 box, centred by mass."""
+    places = (np.arange(20) + 0.5) * len(ink) / 20 - 0.5
+    low = np.clip(np.floor(places).astype(int), 0, len(ink) - 2)
+    share = np.clip(places - low, 0, 1)
+    weights = np.zeros((20, len(ink)))
+    weights[np.arange(20), low], weights[np.arange(20), low + 1] = 1 - share, share
+    big = np.zeros((28, 28))
+    big[4:24, 4:24] = weights @ ink @ weights.T
+    rows, columns = np.indices(big.shape)
+    shift = [round(13.5 - float((axis * big).sum() / big.sum())) for axis in (rows, columns)]
+    return (np.roll(big, shift, axis=(0, 1)) * 255).astype(np.uint8)

@@ -1,0 +1,64 @@
+"""Accuracy, calibration and thresholds, on logits whose answers are known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from training.measure import fit_temperature, measure
+from training.pool import NO_DIGIT
+from training.rejection import fit_thresholds, rejection_by_kind
+
+
+def confident(labels: torch.Tensor, confidence: float) -> torch.Tensor:
+    """Return logits that give each label a probability, and the nine others the rest in equal parts."""
+    logits = torch.zeros(len(labels), 10)
+    logits[torch.arange(len(labels)), labels] = math.log(9 * confidence / (1 - confidence))
+    return logits
+
+
+def test_metrics_count_what_they_say() -> None:
+    """Three of four right at 80 % confidence: accuracy 0.75, calibration error 0.05, one confusion."""
+    answers, labels = torch.tensor([1, 2, 3, 4]), torch.tensor([1, 2, 3, 5])
+    metrics = measure(confident(answers, 0.8), labels)
+    assert metrics.accuracy == 0.75
+    assert metrics.ece == pytest.approx(0.05, abs=1e-6)
+    assert metrics.confusion[5][4] == 1
+    assert sum(map(sum, metrics.confusion)) == 4
+    assert sum(each.count for each in metrics.reliability) == 4
+
+
+def test_the_fitted_temperature_undoes_overconfidence() -> None:
+    """Logits that are right 80 % of the time and three times too large get a temperature of three."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 10, (20_000,), generator=generator)
+    wrong = torch.rand(20_000, generator=generator) > 0.8
+    answers = torch.where(wrong, (labels + torch.randint(1, 10, (20_000,), generator=generator)) % 10, labels)
+    logits = 3 * confident(answers, 0.8)
+    temperature = fit_temperature(logits, labels)
+    assert temperature == pytest.approx(3, rel=0.03)
+    assert measure(logits, labels, temperature).ece < 0.01 < measure(logits, labels).ece
+
+
+def test_thresholds_lose_few_digits_and_reject_what_has_no_energy() -> None:
+    """At most 1 % of the digits they were fitted on are lost, and flat logits are rejected."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(5000) % 10
+    digits = confident(labels, 0.99) + 0.3 * torch.randn(5000, 10, generator=generator) + 2
+    others = -3 + 0.3 * torch.randn(500, 10, generator=generator)
+    logits, both = torch.cat([digits, others]), torch.cat([labels, torch.full((500,), NO_DIGIT)])
+    thresholds = fit_thresholds(logits, both, temperature=1.2)
+    kinds = np.array(["digit"] * 5000 + ["other"] * 500)
+    shares = rejection_by_kind(logits, kinds, np.zeros(5500, bool), 1.2, thresholds)
+    assert 0 < shares["digit"] <= 0.01
+    assert shares["other"] == 1
+
+
+def test_what_preprocessing_rejects_stays_rejected() -> None:
+    """A picture that the ink itself turned down counts as rejected, however sure the network is."""
+    labels = torch.arange(100) % 10
+    logits = confident(labels, 0.99)
+    thresholds = fit_thresholds(logits, labels, 1.0)
+    shares = rejection_by_kind(logits, np.array(["ink"] * 100), np.ones(100, bool), 1.0, thresholds)
+    assert shares == {"ink": 1.0}

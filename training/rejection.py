@@ -1,0 +1,62 @@
+"""When to give no answer: two thresholds, fitted on validation pictures so that few digits are lost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.pool import NO_DIGIT, Pool
+
+ENERGY_LOSS = 0.005
+"""Share of validation digits that may be taken for "not a digit"."""
+
+CONFIDENCE_LOSS = 0.002
+"""Share of the remaining digits that may be called "unsure"."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Reject above `max_energy` as not a digit, and below `min_confidence` (0..1) as unsure."""
+
+    max_energy: float
+    min_confidence: float
+
+
+def fit_thresholds(logits: Tensor, labels: Tensor, temperature: float) -> Thresholds:
+    """Fit both thresholds on logits `[N, 10]` of validation pictures; labels `[N]` are 0..9 or NO_DIGIT.
+
+    The free energy -log sum exp(logit) is the log-odds of "no digit" that training taught (see `train.with_none`).
+    Both are computed from logits divided by the temperature, as the served graph gives them.
+    """
+    energies, confidences = _signals(logits[labels != NO_DIGIT], temperature)
+    max_energy = float(energies.quantile(1 - ENERGY_LOSS))
+    kept = confidences[energies <= max_energy]
+    return Thresholds(round(max_energy, 4), round(float(kept.quantile(CONFIDENCE_LOSS)), 4))
+
+
+def rejection_by_kind(
+    logits: Tensor, kinds: NDArray[np.str_], rejected: NDArray[np.bool_], temperature: float, thresholds: Thresholds
+) -> Mapping[str, float]:
+    """Return the share of each kind's pictures that is rejected, by preprocessing (`rejected`) or by a threshold."""
+    energies, confidences = _signals(logits, temperature)
+    turned_down = (energies > thresholds.max_energy) | (confidences < thresholds.min_confidence)
+    either = turned_down.numpy() | rejected
+    return {str(kind): round(float(either[kinds == kind].mean()), 4) for kind in np.unique(kinds)}
+
+
+def right_by_kind(logits: Tensor, pool: Pool, temperature: float, thresholds: Thresholds) -> Mapping[str, float]:
+    """Return the share of each kind of digit picture that gets its digit; a rejected one counts as wrong."""
+    energies, confidences = _signals(logits, temperature)
+    kept = (energies <= thresholds.max_energy) & (confidences >= thresholds.min_confidence)
+    right = (logits.argmax(dim=1).numpy() == pool.labels) & kept.numpy() & ~pool.rejected
+    kinds = pool.kinds[pool.labels != NO_DIGIT]
+    return {str(kind): round(float(right[pool.kinds == kind].mean()), 4) for kind in np.unique(kinds)}
+
+
+def _signals(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Return (free energy, confidence) of each picture."""
+    scaled = logits.double() / temperature
+    return -torch.logsumexp(scaled, dim=1), scaled.softmax(dim=1).amax(dim=1)

@@ -1,0 +1,129 @@
+"""One run from start to finish: train with progress, calibrate on validation, look at the test set once, report."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from training import plots
+from training.card import RELIABILITY
+from training.checkpoint import REPORT, read_report, write_json
+from training.data import Digits, load_mnist, split
+from training.errors import TrainingError
+from training.manifest import describe_data
+from training.measure import fit_temperature, logits_of, measure
+from training.model import ConvNet
+from training.pool import NO_DIGIT, TEST_PLAN, VALIDATION_PLAN, Pool, PoolPlan, load_pool
+from training.recipes import Recipe
+from training.rejection import Thresholds, fit_thresholds, rejection_by_kind, right_by_kind
+from training.train import Run, resume, save, start, train_epoch
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device: `auto` is CUDA where there is one.
+
+    Raises: TrainingError if a named device cannot be had.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("--device cuda was asked for, but torch sees no CUDA device; use --device cpu or auto.")
+    return torch.device(name)
+
+
+def run_recipe(
+    recipe: Recipe, *, seed: int, folder: Path, data: Path, device: torch.device, continue_run: bool
+) -> dict[str, Any]:
+    """Train a recipe into a run folder, and return the report that is also written there.
+
+    Raises:
+        DataError: MNIST cannot be had.
+        CheckpointError: there is nothing to continue, or it is another run.
+    """
+    torch.use_deterministic_algorithms(mode=True)
+    train_set = load_mnist(data, train=True)
+    training, validation = split(train_set, recipe.validation_images)
+    if recipe.pool is not None:
+        training = _with_pool(training, _pool_of(training, recipe.pool, folder))
+    training, validation = training.to(device), validation.to(device)
+    run = resume(recipe, seed, folder, device) if continue_run else start(recipe, seed, device)
+    while run.epoch < recipe.epochs:
+        _one_epoch(run, recipe, training, validation, seed)
+        save(run, recipe, seed, folder)
+    report = {"recipe": asdict(recipe), "seed": seed, "history": run.history}
+    return judge(report, run.averaged.cpu(), recipe, folder, data)
+
+
+def judge(report: dict[str, Any], net: ConvNet, recipe: Recipe, folder: Path, data: Path) -> dict[str, Any]:
+    """Fit temperature and thresholds on validation pictures; only then look at the test set; write report and plots."""
+    train_set, test = load_mnist(data, train=True), load_mnist(data, train=False)
+    _, validation = split(train_set, recipe.validation_images)
+    report |= {"data": describe_data(train_set), "temperature": 1.0, "thresholds": {}, "metrics": {}}
+    if len(validation):
+        logits = logits_of(net, validation)
+        report["temperature"] = fit_temperature(logits, validation.labels)
+        report["metrics"]["validation"] = asdict(measure(logits, validation.labels, report["temperature"]))
+    if recipe.pool is not None:
+        pictures = _with_pool(validation, _pool_of(validation, VALIDATION_PLAN, folder))
+        thresholds = fit_thresholds(logits_of(net, pictures), pictures.labels, report["temperature"])
+        report["thresholds"] = asdict(thresholds)
+        report["metrics"]["pictures"] = _judge_pictures(net, test, report["temperature"], thresholds, folder)
+    test_metrics = measure(logits_of(net, test), test.labels, report["temperature"])
+    report["metrics"]["test"] = asdict(test_metrics)
+    write_json(folder / REPORT, report)
+    plots.learning_curve(report["history"], folder / "learning_curve.png")
+    plots.confusion_matrix(test_metrics, folder / "confusion_matrix.png")
+    plots.reliability_diagram(test_metrics, folder / RELIABILITY)
+    return report
+
+
+def judge_again(net: ConvNet, recipe: Recipe, folder: Path, data: Path) -> dict[str, Any]:
+    """Fit temperature and thresholds of a finished run anew, as after a change to the preprocessing."""
+    return judge(read_report(folder), net, recipe, folder, data)
+
+
+def _judge_pictures(
+    net: ConvNet, test: Digits, temperature: float, thresholds: Thresholds, folder: Path
+) -> Mapping[str, Any]:
+    """Answer pictures made from the test set's digits, a rejected digit counting as wrong; shares 0..1 by kind."""
+    pool = _pool_of(test, TEST_PLAN, folder)
+    logits = logits_of(net, Digits(torch.from_numpy(pool.images), torch.from_numpy(pool.labels)))
+    rejected = rejection_by_kind(logits, pool.kinds, pool.rejected, temperature, thresholds)
+    shows_digit = set(pool.kinds[pool.labels != NO_DIGIT].tolist())
+    return {
+        "right": right_by_kind(logits, pool, temperature, thresholds),
+        "digits_rejected": {kind: share for kind, share in rejected.items() if kind in shows_digit},
+        "others_rejected": {kind: share for kind, share in rejected.items() if kind not in shows_digit},
+    }
+
+
+def _one_epoch(run: Run, recipe: Recipe, training: Digits, validation: Digits, seed: int) -> None:
+    title = f"epoch {run.epoch + 1}/{recipe.epochs}"
+    with tqdm(total=len(training), desc=title, unit="img", unit_scale=True) as bar:
+
+        def progress(pictures: int, loss: float, accuracy: float) -> None:
+            bar.update(pictures)
+            bar.set_postfix(loss=f"{loss:.4f}", accuracy=f"{100 * accuracy:.2f}%", refresh=False)
+
+        train_epoch(run, recipe, seed, training, progress)
+        if len(validation):
+            accuracy = measure(logits_of(run.averaged, validation), validation.labels).accuracy
+            run.history[-1]["validation_accuracy"] = accuracy
+            bar.set_postfix(loss=f"{run.history[-1]['loss']:.4f}", validation=f"{100 * accuracy:.2f}%")
+
+
+def _pool_of(digits: Digits, plan: PoolPlan, folder: Path) -> Pool:
+    """Take the pool of some digits, kept beside the run folders so that several runs share it."""
+    return load_pool(digits.images.numpy(), digits.labels.numpy(), plan, folder.parent, torch.get_num_threads())
+
+
+def _with_pool(digits: Digits, pool: Pool) -> Digits:
+    """Put the pool's pictures behind the digits, except those that preprocessing turns down by itself."""
+    kept = ~pool.rejected
+    images = np.concatenate([digits.images.numpy(), pool.images[kept]])
+    labels = np.concatenate([digits.labels.numpy(), pool.labels[kept]])
+    return Digits(torch.from_numpy(images), torch.from_numpy(labels))
