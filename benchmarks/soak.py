@@ -15,6 +15,7 @@ import io
 import json
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,9 @@ SHARE = 0.7
 WARM_UP_MINUTES = 3
 MAX_GROWTH_MIB = 5.0
 BOUNDARY = "soakboundary"
+INFER = "/v2/models/digits/infer"
+PLAIN = ("/", "/docs.json", "/metrics", "/readyz", "/livez", "/v2", "/schema.json", "/v2/models/digits")
+REFUSED = b"POST /predict HTTP/1.1\r\nHost: soak\r\nContent-Type: image/png\r\nContent-Length: 99999999\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def infer(count: int) -> bytes:
     head = json.dumps({"inputs": [{**entry, "parameters": {"binary_data_size": 784 * count}}]}).encode()
     body = head + np.random.default_rng(count).integers(0, 255, 784 * count, np.uint8).tobytes()
     length = f"Inference-Header-Content-Length: {len(head)}"
-    return post("/v2/models/digits/infer", body, "application/octet-stream", length)
+    return post(INFER, body, "application/octet-stream", length)
 
 
 def mix() -> list[Shot]:
@@ -98,14 +102,13 @@ def mix() -> list[Shot]:
         Shot("batch", 20, post("/predict_batch", form("images", [small] * 8), multipart)),
         Shot("tensor", 300, infer(1)),
         Shot("tensors", 30, infer(64)),
-        Shot("json", 30, post("/v2/models/digits/infer", json.dumps({"inputs": [tensor]}).encode(), "application/json")),
+        Shot("json", 30, post(INFER, json.dumps({"inputs": [tensor]}).encode(), "application/json")),
         Shot("classify", 10, post("/classify", json.dumps({"images": rows}).encode(), "application/json")),
         Shot("explain", 2, post("/explain", small, "image/png")),
-        *(Shot(path, 5, get(path)) for path in ("/", "/docs.json", "/metrics", "/readyz", "/livez", "/v2", "/schema.json")),
-        Shot("metadata", 5, get("/v2/models/digits")),
+        *(Shot(path, 5, get(path)) for path in PLAIN),
         Shot("unknown path", 5, get("/nowhere"), 404),
         Shot("not a picture", 20, post("/predict", b"nothing to see", "image/png"), 422),
-        Shot("too large", 2, b"POST /predict HTTP/1.1\r\nHost: soak\r\nContent-Type: image/png\r\nContent-Length: 99999999\r\n\r\n", 413),
+        Shot("too large", 2, REFUSED, 413),
     ]  # fmt: skip
 
 
@@ -237,6 +240,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, help="requests a second; 70 %% of the measured capacity if not given")
     options = parser.parse_args()
     process, port = start()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service ends with this
     try:
         shots = mix()
         most = asyncio.run(capacity(port, shots, 10))

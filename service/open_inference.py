@@ -60,7 +60,8 @@ def parse_infer(body: bytes, header_length: bytes | None, image_shape: tuple[int
     if header_length is None:
         header, binary = body, memoryview(b"")
     else:
-        if not header_length.isdigit() or not 0 < int(header_length) <= len(body):
+        # The number of digits first: int() itself refuses thousands of them with an error of its own.
+        if not header_length.isdigit() or len(header_length) > 12 or not 0 < int(header_length) <= len(body):
             raise RequestError(
                 f"Inference-Header-Content-Length is {header_length[:20].decode('latin-1')!r}, "
                 f"expected the length of the JSON part, 1 to {len(body)} bytes"

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -216,9 +217,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def say(line: str) -> None:
-    """Write one line for people, at once."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    """Write one line for people, at once; where nothing can be written, serving matters more."""
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def _metrics_folder(workers: int) -> tempfile.TemporaryDirectory[str]:
