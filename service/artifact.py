@@ -128,7 +128,7 @@ def pinned_version(model_folder: Path) -> Path | None:
         ArtifactError: the file is unreadable or names no version that is there.
     """
     path = model_folder / SERVING_FILE
-    if not path.exists():
+    if not _exists(path):
         return None
     name = _read(path)[:20].decode("ascii", "replace").strip()
     if name not in versions_of(model_folder):
@@ -147,7 +147,7 @@ def load_artifact(folder: Path) -> Artifact:
     Raises:
         ArtifactError: a file is missing or unreadable, the manifest is malformed, or the SHA-256 differs.
     """
-    if not (folder / MANIFEST_FILE).exists() and not (folder / MODEL_FILE).exists():
+    if not _exists(folder / MANIFEST_FILE) and not _exists(folder / MODEL_FILE):
         folder = pinned_version(folder) or latest_version(folder)
     try:
         manifest = Manifest.model_validate_json(_read(folder / MANIFEST_FILE))
@@ -189,6 +189,13 @@ def _entries(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError as error:
         raise ArtifactError(f"cannot open the model folder {folder}: {error.strerror or error}") from error
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # no permission to look
+        raise ArtifactError(f"cannot open {path}: {error.strerror or error}") from error
 
 
 def _read(path: Path) -> bytes:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.errors import ServiceError
+from service.errors import RequestError, ServiceError
 from service.http import Reply, Request, json_reply
 from service.open_inference import HEADER_LENGTH, parse_infer, write_infer
+from service.pictures import PICTURES_IN_A_ROW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from service.gateway import Handler
     from service.session import Outputs
 
+MAX_PICTURES = 1024
 EXTENSIONS = ("binary_tensor_data",)
 
 
@@ -102,12 +105,16 @@ class InferenceRoutes:
 
     async def _pictures(self, pictures: list[bytes]) -> dict[str, NDArray[Any]]:
         """Classify encoded files; a rejected one has digit -1 and its reason in `rejected`."""
+        if len(pictures) > MAX_PICTURES:
+            raise RequestError(f"the request has {len(pictures)} pictures, at most {MAX_PICTURES} are taken at once")
         prepared = []
         for number, data in enumerate(pictures):
             try:
                 prepared.append(await self._classifier.prepare(data))
             except ServiceError as error:
                 raise type(error)(f"pictures[{number}]: {error}") from error
+            if number % PICTURES_IN_A_ROW == PICTURES_IN_A_ROW - 1:
+                await asyncio.sleep(0)  # other requests, and this one's deadline, get their turn
         outputs = await self._classifier.classify_images(np.stack([one.image for one in prepared]))
         answers = [
             self._classifier.decide(logits, probabilities, one)

@@ -156,3 +156,11 @@ def test_keys_guard_what_bentoml_answers(launch: StartServer) -> None:
     for path, status in {"/schema.json": 401, "/v2": 401, "/metrics": 200, "/readyz": 200, "/": 200}.items():
         assert httpx.get(server.url + path).status_code == status, path
     assert "k2" not in server.log_text()
+
+
+def test_a_request_with_too_many_pictures_is_refused(server: Server) -> None:
+    """A tensor of very many tiny elements cannot keep the event loop busy for seconds."""
+    entry = {"name": "pictures", "datatype": "BYTES", "shape": [1025], "data": ["AAAA"] * 1025}
+    answer = httpx.post(f"{server.url}/v2/models/digits/infer", json={"inputs": [entry]})
+    assert answer.status_code == 400
+    assert "at most 1024" in answer.json()["error"]
