@@ -90,7 +90,7 @@ def _judge_pictures(
     net: ConvNet, test: Digits, temperature: float, thresholds: Thresholds, folder: Path
 ) -> Mapping[str, Any]:
     """Answer pictures made from the test set's digits, a rejected digit counting as wrong; shares 0..1 by kind."""
-    pool = _pool_of(test, TEST_PLAN, folder)
+    pool = _with_mnist(_pool_of(test, TEST_PLAN, folder), test)
     logits = logits_of(net, Digits(torch.from_numpy(pool.images), torch.from_numpy(pool.labels)))
     rejected = rejection_by_kind(logits, pool.kinds, pool.rejected, temperature, thresholds)
     shows_digit = set(pool.kinds[pool.labels != NO_DIGIT].tolist())
@@ -119,6 +119,16 @@ def _one_epoch(run: Run, recipe: Recipe, training: Digits, validation: Digits, s
 def _pool_of(digits: Digits, plan: PoolPlan, folder: Path) -> Pool:
     """Take the pool of some digits, kept beside the run folders so that several runs share it."""
     return load_pool(digits.images.numpy(), digits.labels.numpy(), plan, folder.parent, torch.get_num_threads())
+
+
+def _with_mnist(pool: Pool, test: Digits) -> Pool:
+    """Put the digits themselves in front of the pool made from them, as the kind `mnist`."""
+    return Pool(
+        images=np.concatenate([test.images.numpy(), pool.images]),
+        labels=np.concatenate([test.labels.numpy(), pool.labels]),
+        kinds=np.concatenate([np.full(len(test), "mnist"), pool.kinds]),
+        rejected=np.concatenate([np.zeros(len(test), np.bool_), pool.rejected]),
+    )
 
 
 def _with_pool(digits: Digits, pool: Pool) -> Digits:
