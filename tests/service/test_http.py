@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -11,9 +11,8 @@ from service.errors import MethodNotAllowed, Overloaded, PayloadTooLarge, Reques
 from service.http import BodyLimits, Disconnected, Message, Reply, Request, error_reply, send_reply
 
 
-def request(chunks: Iterable[bytes | None], limits: BodyLimits, **headers: str) -> Request:
-    """Make a request whose body arrives in these chunks; None is the client hanging up."""
-    parts = list(chunks)
+def request(parts: list[Any], limits: BodyLimits, **headers: str) -> Request:
+    """Make a request whose body arrives in these parts, taken out of the list; None is a client hanging up."""
 
     async def receive() -> Message:
         part = parts.pop(0)
@@ -78,7 +77,8 @@ def test_a_client_that_leaves_in_the_middle_is_noticed() -> None:
 
 def test_a_refused_body_is_heard_out_after_the_answer_has_left() -> None:
     """The answer goes out first, the rest of the body is read, and only then is the response complete."""
-    asked = request([b"x" * 200, b"y" * 50], BodyLimits(100, 1000), content_length="250")
+    parts = [b"x" * 200, b"y" * 50]
+    asked = request(parts, BodyLimits(100, 1000), content_length="250")
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -87,6 +87,7 @@ def test_a_refused_body_is_heard_out_after_the_answer_has_left() -> None:
     asyncio.run(send_reply(send, Reply(413, b"too large"), request=asked))
     assert [message.get("more_body", False) for message in sent] == [False, True, False]
     assert sent[1]["body"] == b"too large"
+    assert parts == []
     assert asked.has_unread_body
 
 

@@ -116,7 +116,7 @@ def test_first_it_says_not_ready_then_it_closes(launch: StartServer) -> None:
         connection.request("GET", "/livez")
         connection.getresponse().read()
     os.kill(workers_of(server)[0], signal.SIGTERM)
-    while "draining" not in server.log_text():
+    while "draining" not in server.log_text() and workers_of(server):
         time.sleep(0.01)
     idle[0].request("GET", "/readyz")
     ready = idle[0].getresponse()
