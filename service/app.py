@@ -16,13 +16,14 @@ from bentoml._internal.server.metrics.prometheus import PrometheusClient
 from bentoml.validators import DType, Shape
 from numpy.typing import NDArray
 
+from service import __version__
 from service.artifact import Artifact, load_artifact
 from service.classifier import Classifier
 from service.drain import Drain
 from service.errors import ConfigurationError, ServiceError
 from service.gateway import Gateway, Routes
 from service.http import ASGIApp, Reply, Request, json_reply
-from service.inference import InferenceRoutes, release
+from service.inference import InferenceRoutes
 from service.inner import InnerApp, check_images
 from service.logs import configure_logs
 from service.metrics import Metrics
@@ -149,7 +150,7 @@ class DigitService:
         inner = InnerApp(gateway.inner)
         extensions = ["model_repository"] if repository else []
         pages = [(path, asset.content_type) for path, asset in page.assets.items()]
-        document = describe(self.classifier.manifest, self.settings, release(), pages)
+        document = describe(self.classifier.manifest, self.settings, __version__, pages)
         routes: Routes = {
             "/predict": {"POST": pictures.predict},
             "/predict_batch": {"POST": pictures.predict_batch},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service import __version__
 from service.errors import RequestError, ServiceError
 from service.http import Reply, Request, json_reply
 from service.open_inference import HEADER_LENGTH, parse_infer, write_infer
@@ -76,7 +76,7 @@ class InferenceRoutes:
 
     async def server(self, _: Request) -> Reply:
         """Server metadata."""
-        return json_reply({"name": "digit-service", "version": release(), "extensions": self._extensions})
+        return json_reply({"name": "digit-service", "version": __version__, "extensions": self._extensions})
 
     async def live(self, _: Request) -> Reply:
         """Say that the process answers."""
@@ -138,11 +138,3 @@ class InferenceRoutes:
 def is_plain(labels: Sequence[str]) -> bool:
     """Tell whether each label is the number of its place."""
     return list(labels) == [str(place) for place in range(len(labels))]
-
-
-def release() -> str:
-    """Version of the installed package; "0" in a checkout that is not installed."""
-    try:
-        return version("digit-service")
-    except PackageNotFoundError:
-        return "0"
