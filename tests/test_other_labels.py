@@ -10,8 +10,8 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from conftest import Server, StartServer
 from PIL import Image, ImageDraw
+from serving import start_server
 
 from training.checkpoint import write_json
 from training.export import to_onnx
@@ -37,12 +37,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def http(launch: StartServer, model: Path) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def http(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a server with that model."""
-    server: Server = launch(model=model)
+    server = start_server(tmp_path_factory.mktemp("server"), model=model)
     with httpx.Client(base_url=server.url, timeout=20) as client:
         yield client
+    server.stop()
 
 
 def picture() -> bytes:

@@ -22,8 +22,8 @@ class Distillation:
     """How to imitate; the learning rate falls from its peak to 0 as half a cosine."""
 
     epochs: int = 8
-    batch_size: int = 128
-    learning_rate: float = 0.004
+    batch_size: int = 256
+    learning_rate: float = 0.006
     softness: float = 2.0  # the temperature at which both networks' answers are compared
     average_decay: float = 0.998
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -61,7 +61,8 @@ def imitate(
     "No digit" is one of the answers (see `train.with_none`), so that the student's free energy is the teacher's too,
     and the thresholds stay right. Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network".
     """
-    student, averaged, teacher = student.train(), copy.deepcopy(student), teacher.eval()
+    student = student.train().to(memory_format=torch.channels_last)
+    averaged, teacher = copy.deepcopy(student), teacher.eval()
     optimizer = torch.optim.AdamW(student.parameters(), how.learning_rate, weight_decay=0.0)
     generator = torch.Generator().manual_seed(how.seed)
     batches = len(digits) // how.batch_size
@@ -82,7 +83,7 @@ def imitate(
                 for slow, fast in zip(averaged.parameters(), student.parameters(), strict=True):
                     slow.lerp_(fast, 1 - min(how.average_decay, (1 + epoch * batches + batch) / 10))
     _mask(averaged, masks or {})
-    return averaged.eval()
+    return averaged.to(memory_format=torch.contiguous_format).eval()
 
 
 def zeros(net: nn.Module) -> float:
@@ -94,7 +95,9 @@ def zeros(net: nn.Module) -> float:
 def _loss(student: ConvNet, teacher: ConvNet, images: Tensor, labels: Tensor, softness: float) -> Tensor:
     with torch.no_grad():
         wanted = functional.log_softmax(with_none(teacher(images)) / softness, dim=1)
-    logits = with_none(student(images))
+    with torch.autocast("cpu", torch.bfloat16):  # half the bits for the convolutions alone
+        logits = student(images.contiguous(memory_format=torch.channels_last))
+    logits = with_none(logits.float())
     given = functional.log_softmax(logits / softness, dim=1)
     apart = functional.kl_div(given, wanted, reduction="batchmean", log_target=True) * softness**2
     return 0.5 * apart + 0.5 * functional.cross_entropy(logits, labels)
