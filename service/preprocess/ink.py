@@ -88,7 +88,10 @@ def _cut_tight(grey: Grey, border: Grey) -> Ink | None:
     inverted = share < 0.5
     ink: NDArray[np.bool_] = np.logical_xor(light, not inverted)
     margin = max(3, max(grey.shape) // 25)
-    touching = all(line[:margin].any() and line[-margin:].any() for line in (ink.any(1), ink.any(0)))
+    places = np.nonzero(ink)
+    touching = all(
+        place.min() < margin and place.max() >= side - margin for place, side in zip(places, ink.shape, strict=True)
+    )
     filled = float(max(ink[[0, -1]].mean(1).max(), ink[:, [0, -1]].mean(0).max()))
     if not touching or filled > 0.9:
         return None

@@ -57,11 +57,6 @@ def prepare(grey: NDArray[np.uint8]) -> Prepared:
             best = found
         if ink.clean and found is not None and found.sharp:
             break
-    if best is None:
+    if best is None or not best.written:
         return Prepared(np.zeros((SIDE, SIDE), np.uint8), "blank")
-    rejected: Rejection | None = None
-    if best.digits > 1:
-        rejected = "several_digits"
-    if not best.written:
-        rejected = "blank"
-    return Prepared(normalise(best.strength), rejected)
+    return Prepared(normalise(best.strength), "several_digits" if best.digits > 1 else None)
