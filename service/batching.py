@@ -55,7 +55,7 @@ class Batcher:
         max_batch: int = 64,
         max_wait_s: float = 0.0,
         max_queue: int = 4096,
-        max_inline: int = 16,
+        max_inline: int = 64,
         observe: Callable[[BatchStatistics], None] | None = None,
     ) -> None:
         self._run = run
