@@ -14,7 +14,7 @@ from strokes import DIGITS
 from visitor import Visits
 
 TARGET = Path(__file__).parents[2] / "docs" / "images" / "page.png"
-WIDTH, HEIGHT = 1200, 1270
+WIDTH, HEIGHT = 1200, 1250
 
 
 def main(origin: str) -> None:
