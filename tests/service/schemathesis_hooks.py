@@ -30,7 +30,7 @@ schemathesis.openapi.media_type("application/octet-stream", PICTURES)
 
 
 @schemathesis.hook
-def map_case(context: Any, case: Any) -> Any:
+def map_case(context: Any, case: Any) -> Any:  # noqa: ARG001 - the hook is called with both
     """Let the parts of a valid request agree: pixels and shape, and the header with the length of the JSON part."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return case
