@@ -41,7 +41,7 @@ def test_the_fitted_temperature_undoes_overconfidence() -> None:
     assert measure(logits, labels, temperature).ece < 0.01 < measure(logits, labels).ece
 
 
-def test_thresholds_lose_few_digits_and_reject_what_has_no_energy() -> None:
+def test_thresholds_lose_few_digits_and_reject_the_rest() -> None:
     """At most 1 % of the digits they were fitted on are lost, and flat logits are rejected."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(5000) % 10
@@ -62,3 +62,19 @@ def test_what_preprocessing_rejects_stays_rejected() -> None:
     thresholds = fit_thresholds(logits, labels, 1.0)
     shares = rejection_by_kind(logits, np.array(["ink"] * 100), np.ones(100, bool), 1.0, thresholds)
     assert shares == {"ink": 1.0}
+
+
+def test_too_lenient_thresholds_are_tightened() -> None:
+    """Where the network takes other pictures for digits, the energy falls below even odds until enough are rejected."""
+    labels = torch.arange(1000) % 10
+    energies = torch.linspace(-2, 4, 500)
+    others = confident(torch.zeros(500, dtype=torch.long), 0.999)
+    others = others - others.logsumexp(dim=1, keepdim=True) - energies[:, None]
+    logits = torch.cat([confident(labels, 0.99) + 5, others])
+    both = torch.cat([labels, torch.full((500,), NO_DIGIT)])
+    thresholds = fit_thresholds(logits, both, 1.0)
+    kinds = np.array(["digit"] * 1000 + ["other"] * 500)
+    shares = rejection_by_kind(logits, kinds, np.zeros(1500, bool), 1.0, thresholds)
+    assert thresholds.max_energy < 0
+    assert 0.86 <= shares["other"] < 0.9
+    assert shares["digit"] <= 0.01
