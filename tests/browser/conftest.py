@@ -27,9 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def visits() -> Iterator[Visits]:
-    """Start one Chromium for all tests, or skip them with the reason."""
+    """Start one Chromium for a module, or skip its tests with the reason.
+
+    Not for the session: while Playwright is open its event loop runs, and no other test could start one.
+    """
     api = pytest.importorskip("playwright.sync_api", reason="no Playwright: `pip install 'digit-service[test]'`")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
