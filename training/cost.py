@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
-import torch
 from torch import nn
 
 from service.artifact import Artifact
 from service.session import DigitSession
-from training.export import OPSET
+from training.export import trace
 from training.model import ServedNet
 
 BATCH = 64
@@ -51,17 +50,4 @@ def cost_of(artifact: Artifact, images: int = 4096) -> Cost:
 def as_artifact(net: nn.Module, like: Artifact) -> Artifact:
     """Return a network of any kind as a model that can be opened, beside one whose manifest it borrows."""
     served = ServedNet(net.eval(), like.manifest.temperature).eval()  # type: ignore[arg-type]
-    program = torch.onnx.export(
-        served,
-        (torch.zeros((2, 28, 28), dtype=torch.uint8),),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=["images"],
-        output_names=["logits", "probabilities"],
-        dynamic_shapes={"images": {0: torch.export.Dim.DYNAMIC}},
-        external_data=False,
-        verbose=False,
-    )
-    if program is None:
-        raise TypeError("torch.onnx.export returned no program, expected one")
-    return replace(like, model_bytes=program.model_proto.SerializeToString())
+    return replace(like, model_bytes=trace(served).SerializeToString())

@@ -51,7 +51,22 @@ def to_onnx(net: ConvNet, temperature: float) -> bytes:
 
     Raises: ExportError if the exporter built another graph than expected, or one that is too large.
     """
-    served = ServedNet(net.cpu(), temperature).eval()
+    model = _tidy(trace(ServedNet(net.cpu(), temperature).eval()), nodes(temperature))
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    if len(content) > MAX_BYTES:
+        raise ExportError(
+            f"the ONNX file has {len(content)} bytes, expected at most {MAX_BYTES}: 21,840 weights take 87,360; "
+            "look for weights stored twice or metadata left in."
+        )
+    return content
+
+
+def trace(served: ServedNet) -> ModelProto:
+    """Run PyTorch's exporter: uint8 `images` of any batch in, `logits` and `probabilities` out.
+
+    Raises: ExportError if it gave nothing.
+    """
     example = torch.zeros((2, 28, 28), dtype=torch.uint8)  # two: a batch of one would be traced as a constant
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations say nothing about this graph
@@ -68,15 +83,7 @@ def to_onnx(net: ConvNet, temperature: float) -> bytes:
         )
     if program is None:
         raise ExportError("torch.onnx.export returned no program; check that torch and onnxscript belong together.")
-    model = _tidy(program.model_proto, nodes(temperature))
-    onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    if len(content) > MAX_BYTES:
-        raise ExportError(
-            f"the ONNX file has {len(content)} bytes, expected at most {MAX_BYTES}: 21,840 weights take 87,360; "
-            "look for weights stored twice or metadata left in."
-        )
-    return content
+    return program.model_proto
 
 
 def nodes(temperature: float) -> tuple[tuple[str, str], ...]:
