@@ -36,7 +36,7 @@ PHOTOS = (
 )
 CANVASES = (
     *("canvas", "canvas_mouse", "canvas_thumb", "canvas_small", "canvas_corner", "canvas_edge", "canvas_28"),
-    *("canvas_palette",),
+    *("canvas_palette", "canvas_tight"),
 )
 FORMS = ("form", "form_comb", "scan_cmyk")
 TIGHT = ("usps", "semeion")
@@ -48,7 +48,7 @@ Images = NDArray[np.uint8]
 class PoolPlan:
     """How many pictures to make of each kind; `printed` is left out, because only handwriting is trained on."""
 
-    photo: int = 250
+    photo: int = 600
     canvas: int = 500
     form: int = 1200
     tight: int = 3000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from training import synthesis_paper as paper
 from training.synthesis_strokes import Strokes, barred_seven, draw, enlarge, european_one, trace, warp
@@ -136,7 +136,22 @@ def cropped(digit: Digit, rng: Rng) -> NDArray[np.uint8]:
     rows, columns = np.flatnonzero((ink > 0.5).any(1)), np.flatnonzero((ink > 0.5).any(0))
     margin = rng.integers(0, 3, 4)
     top, left = max(0, rows[0] - margin[0]), max(0, columns[0] - margin[1])
-    return image[top : rows[-1] + 1 + margin[2], left : columns[-1] + 1 + margin[3]]
+    crop = image[top : rows[-1] + 1 + margin[2], left : columns[-1] + 1 + margin[3]]
+    return _enlarged(crop, rng) if rng.random() < 0.35 else crop
+
+
+def _enlarged(crop: NDArray[np.uint8], rng: Rng) -> NDArray[np.uint8]:
+    """Show a crop as some 16 pixels made large again, in blocks or smoothly, at times of two levels or with a margin."""
+    few = rng.uniform(12, 22) / max(crop.shape)
+    size = [max(2, round(side * few)) for side in reversed(crop.shape)]
+    small = Image.fromarray(crop).resize(size, Image.Resampling.BOX)
+    if rng.random() < 0.4:
+        small = small.point(lambda level: 255 * (level > (int(crop.min()) + int(crop.max())) / 2))
+    if rng.random() < 0.5:
+        small = ImageOps.expand(small, int(rng.integers(1, 5)), small.getpixel((0, 0)))
+    factor = int(rng.integers(3, 6))
+    way = Image.Resampling.NEAREST if rng.random() < 0.5 else Image.Resampling.BICUBIC
+    return np.asarray(small.resize((small.width * factor, small.height * factor), way))
 
 
 def form(digit: Digit, rng: Rng, *, comb: bool = False) -> paper.Sheet:

@@ -74,8 +74,9 @@ def find_components(mask: NDArray[np.bool_]) -> Components:
     change = np.zeros(flat.size, np.int32)
     change[starts] = number + 1
     change[ends] -= (number + 1).astype(np.int32)
-    labels = np.cumsum(change)[:-2].reshape(height, stride)[:, 1:-1] - 1
-    return Components(labels.astype(np.int32), area, *box)
+    change[0] -= 1  # outside is -1; no run begins there, because every row is padded
+    labels = np.cumsum(change, dtype=np.int32)[:-2].reshape(height, stride)[:, 1:-1]
+    return Components(labels, area, *box)
 
 
 def _join(total: int, here: NDArray[np.intp], above: NDArray[np.intp]) -> NDArray[np.intp]:

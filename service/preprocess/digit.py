@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.preprocess.components import find_components
-from service.preprocess.ink import Ink
+from service.preprocess.ink import Ink, reaches_all_sides
 from service.preprocess.pieces import Mask, Measure, Pieces, measure, strengths
 from service.preprocess.rulings import without_rulings
 from service.preprocess.window import highest
 
 SMALL: Final = 100  # pixels; a photo with a shorter side is a crop, in which strokes run as far as lines
 SHARP: Final = 0.6  # an outline's steepness: strokes lie above it even when blurred, clouds and shadows below
+SHADOW: Final = 0.5  # below it, in a photo, nothing but a shadow
 FAINTEST: Final = 20  # contrast, of 255, below which nothing was written
 DOUBT: Final = 0.2  # factor on the score for each sign that a piece belongs to the world around the digit
 _EDGE_WEIGHT: Final = np.array([1, 0.4, 0.15, 0.1, 0.05])  # by the number of the picture's sides that a piece touches
@@ -45,7 +46,7 @@ def find_digit(ink: Ink) -> Found | None:
     contrast = ink.contrast
     small = min(contrast.shape) < SMALL
     clean = ink.clean or small
-    mask, lines = without_rulings(contrast > max(16.0, 3 * ink.noise), contrast, clean=clean)
+    mask, lines = without_rulings(contrast > max(16.0, 3 * ink.noise), contrast, clean=clean, tight=ink.tight)
     merged = find_components(mask)
     if not len(merged):
         return None
@@ -58,11 +59,14 @@ def find_digit(ink: Ink) -> Found | None:
     main = int(score.argmax())
     stumps = _stumps(pieces, lines, main) if clean else np.zeros(len(pieces), bool)
     chosen = _parts(pieces, main) & ~stumps
+    ink_of_digit = pieces.found.mask(chosen)
+    if ink.tight and not reaches_all_sides(ink_of_digit):
+        return None  # the ink at the sides was something else, and this no picture cut out along a digit
     others = _neighbours(pieces, main) & ~stumps & ~chosen
     steepness, strength = float(pieces.steepness[main]), float(pieces.strength[main])
-    shadow = not clean and (steepness < SHARP or float(pieces.contact()[main]) > 0.9)
+    shadow = not clean and (steepness < SHADOW or float(pieces.contact()[main]) > 0.9)
     return Found(
-        _even_ink(_cut(np.where(pieces.found.mask(chosen), contrast, 0).astype(np.uint8))),
+        _even_ink(_cut(np.where(ink_of_digit, contrast, 0).astype(np.uint8))),
         float(score[main]),
         sharp=steepness > SHARP or small,
         written=strength >= max(FAINTEST, 4 * ink.noise) and not shadow,
@@ -76,7 +80,7 @@ def _scores(pieces: Pieces, ink: Ink) -> Measure:
     row = (pieces.found.top + pieces.found.bottom) / 2 / height - 0.5
     column = (pieces.found.left + pieces.found.right) / 2 / width - 0.5
     score = np.sqrt(pieces.mass * pieces.extent) * np.exp(-2 * (row**2 + column**2)) * _EDGE_WEIGHT[pieces.touched]
-    score = score * np.minimum(1, pieces.steepness) ** 3
+    score = score * np.minimum(1, pieces.steepness) ** 3 * np.sqrt(pieces.strength / max(1, pieces.strength.max()))
     if not ink.clean:
         doubts = pieces.in_line(), pieces.contact() > 0.6, pieces.pen > 0.6 * ink.window
         score = score * np.prod(np.where(doubts, DOUBT, 1), axis=0)
@@ -108,7 +112,12 @@ def _neighbours(pieces: Pieces, main: int) -> Mask:
     apart = (overlap_x < 0.1 * np.minimum(wide, wide[main])) & (-overlap_x < 2 * high[main])
     alike: Mask = _within(high / high[main], 0.6) & _within(pieces.strength / pieces.strength[main], 0.6)
     alike &= _within(pieces.pen / pieces.pen[main], 0.5)
-    alike &= level & apart & (pieces.touched <= pieces.touched[main]) & (pieces.steepness > SHARP)
+    alike &= (
+        level
+        & apart
+        & (pieces.touched <= pieces.touched[main])
+        & (pieces.steepness > max(SHARP, 0.6 * pieces.steepness[main]))
+    )
     return alike
 
 

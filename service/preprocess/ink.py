@@ -18,6 +18,7 @@ NARROW: Final = 12  # ...and mostly narrower than this one, which leaves fewer c
 DARK: Final = 110  # median level of a photo below which light ink on a dark board is thought of
 MOST: Final = 0.7  # a level that covers more of the picture than this is paper: no digit's ink fills its box so far
 BIMODAL: Final = 0.75  # share of the variance between two levels, from which on a picture counts as two-tone
+CROP: Final = 100  # pixels; below, outlines and a scanner's grain take so much of the picture that less of it is even
 EVEN: Final = 10  # grey levels: a border that varies less is a clean canvas, not a photo
 
 
@@ -31,6 +32,7 @@ class Ink:
         inverted: whether the ink was lighter than the paper.
         clean: whether it is a drawing or a scan, on an even ground, rather than a photo.
         window: in pixels; strokes wider than half of it may have been taken for paper; 0 for no limit.
+        tight: whether it is read as a picture cut out along the digit's ink, which then reaches all four sides.
     """
 
     contrast: Grey
@@ -38,6 +40,7 @@ class Ink:
     inverted: bool
     clean: bool = True
     window: int = 0
+    tight: bool = False
 
 
 def read_ink(grey: Grey) -> Iterator[Ink]:
@@ -52,9 +55,11 @@ def read_ink(grey: Grey) -> Iterator[Ink]:
         yield tight
     ground = int(np.median(border))
     away = np.abs(grey.astype(np.int16) - ground)
-    even, far = np.count_nonzero(away <= EVEN), np.count_nonzero(away > 4 * EVEN)
-    even_border = np.mean(np.abs(border.astype(np.int16) - ground) <= EVEN) > 0.6
-    if even_border and even + far > 0.7 * grey.size and far < 0.45 * grey.size:
+    even_border = float(np.mean(np.abs(border.astype(np.int16) - ground) <= EVEN))
+    far = np.count_nonzero(away > 4 * EVEN) / grey.size
+    between = 1 - far - np.count_nonzero(away <= EVEN) / grey.size
+    least, most = (0.6, 0.3) if min(grey.shape) < CROP else (0.85, 0.05)
+    if even_border > least and between < most and far < 0.45:
         yield _on_canvas(grey, ground)
     soft = np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(0.8)))
     side = max(grey.shape)
@@ -87,16 +92,20 @@ def _cut_tight(grey: Grey, border: Grey) -> Ink | None:
         share = float(share + (border > threshold).mean() + corners.mean()) / 3
     inverted = share < 0.5
     ink: NDArray[np.bool_] = np.logical_xor(light, not inverted)
-    margin = max(3, max(grey.shape) // 25)
-    places = np.nonzero(ink)
-    touching = all(
-        place.min() < margin and place.max() >= side - margin for place, side in zip(places, ink.shape, strict=True)
-    )
     filled = float(max(ink[[0, -1]].mean(1).max(), ink[:, [0, -1]].mean(0).max()))
-    if not touching or filled > 0.9:
+    if not reaches_all_sides(ink) or filled > 0.9:
         return None
     signed = grey.astype(np.int16) - int(np.median(grey[~ink]))
-    return Ink(np.clip(signed if inverted else -signed, 0, 255).astype(np.uint8), 0.0, inverted)
+    return Ink(np.clip(signed if inverted else -signed, 0, 255).astype(np.uint8), 0.0, inverted, tight=True)
+
+
+def reaches_all_sides(ink: NDArray[np.bool_]) -> bool:
+    """Tell whether ink, bool [height, width], comes near all four sides of the picture."""
+    margin = max(3, max(ink.shape) // 25)
+    places = np.nonzero(ink)
+    return bool(places[0].size) and all(
+        place.min() < margin and place.max() >= side - margin for place, side in zip(places, ink.shape, strict=True)
+    )
 
 
 def _on_paper(grey: Grey, soft: Grey, size: int, *, inverted: bool = False) -> Ink:

@@ -13,27 +13,27 @@ CROP = 100  # pixels; in a smaller drawing a line that crosses the middle is a s
 SMALLEST = 24  # pixels; below, a stroke of the digit and a line cannot be told apart
 
 
-def without_rulings(mask: Mask, contrast: NDArray[np.uint8], *, clean: bool) -> tuple[Mask, Mask]:
+def without_rulings(mask: Mask, contrast: NDArray[np.uint8], *, clean: bool, tight: bool = False) -> tuple[Mask, Mask]:
     """Take straight thin lines along the picture's sides out of an ink mask and leave the strokes that cross them.
 
     Args:
         mask: bool [height, width], true on ink.
         contrast: uint8 [height, width], the same ink's strength.
         clean: whether this is a drawing rather than a photo; then only lines along a side or across everything go.
+        tight: whether it is cut out along the digit, whose own bars and stems then end on a side.
 
     Returns:
         The ink without the lines, and the lines that went, both bool [height, width], together `mask`.
     """
     if min(mask.shape) < SMALLEST:
         return mask, np.zeros_like(mask)
-    lines = [_lines(mask, clean=clean), _lines(mask.T, clean=clean).T]
-    if not lines[0].any() and not lines[1].any():
-        return mask, lines[0]
+    lines = _both_ways(mask, clean=clean, ends=2 if tight else 1)
     rest = mask & ~lines[0] & ~lines[1]
-    if clean and sum(len(find_components(line)) for line in lines) == 1 and _reaches_edge(rest):
-        return mask, np.zeros_like(
-            mask
-        )  # a digit that was cut out tightly: its own bars and stems run across everything
+    if clean and _reaches_edge(rest):  # may be a digit that is cut off
+        lines = _both_ways(mask, clean=clean, ends=2)
+        rest = mask & ~lines[0] & ~lines[1]
+        if sum(len(find_components(line)) for line in lines) == 1 and _reaches_edge(rest):
+            return mask, np.zeros_like(mask)  # or run across all of it
     kept = rest
     for line, axis in zip(lines, (0, 1), strict=True):
         if line.any():
@@ -42,6 +42,11 @@ def without_rulings(mask: Mask, contrast: NDArray[np.uint8], *, clean: bool) -> 
             # What is written over a line is darker than the line alone.
             kept |= line & (contrast > 1.6 * float(np.median(contrast[line])) + 8)
     return kept, mask & ~kept
+
+
+def _both_ways(mask: Mask, *, clean: bool, ends: int) -> tuple[Mask, Mask]:
+    """Find lines along the rows, and along the columns."""
+    return _lines(mask, clean=clean, least_ends=ends), _lines(mask.T, clean=clean, least_ends=ends).T
 
 
 def _reaches_edge(rest: Mask) -> bool:
@@ -59,8 +64,8 @@ def _reaches_edge(rest: Mask) -> bool:
     return bool(min(box) == 0)
 
 
-def _lines(mask: Mask, *, clean: bool) -> Mask:
-    """Find lines along the rows."""
+def _lines(mask: Mask, *, clean: bool, least_ends: int) -> Mask:
+    """Find lines along the rows, which end on `least_ends` or more of the picture's two sides."""
     height, width = mask.shape
     length = max(8, int(0.3 * width))
     ink = mask.view(np.uint8)
@@ -74,13 +79,18 @@ def _lines(mask: Mask, *, clean: bool) -> Mask:
     if not len(found):
         return np.zeros_like(mask)
     thickness = found.area / found.width - 2
-    ends = (found.left <= width * 0.02).astype(int) + (found.right >= width * 0.98 - 1)
+    slack = max(2, 0.02 * width)
+    ends = (found.left <= slack).astype(int) + (found.right >= width - 1 - slack)
     outer = np.minimum(found.top, height - 1 - found.bottom) < 0.12 * height
-    thin = (thickness <= np.where(outer, max(4, 0.1 * height), max(2.5, 0.035 * height))) & (
+    # Within the picture a straight stroke is as long as a line that ends there, but not as thin.
+    middle = np.where(ends == 2, max(2.5, 0.035 * height), max(2.5, 0.015 * height))
+    thin = (thickness <= np.where(outer & clean, max(5.5, 0.1 * height), middle)) & (
         found.height <= thickness + 4 + 0.12 * found.width
     )
     if clean:
-        line = (ends == 2) & (found.width >= 0.9 * width) & (outer | (min(height, width) > CROP))
+        small = min(height, width) <= CROP
+        across = (ends == 2) & (found.width >= 0.9 * width) & (outer | (not small))
+        line = across | (outer & small & (ends >= least_ends))
     else:
         line = (ends > 0) | (found.width >= 0.6 * width)
     return found.mask(thin & line) & mask

@@ -209,6 +209,20 @@ def test_the_edge_of_a_shadow_is_no_ink(session: DigitSession, photo: NDArray[np
     assert read(session, prepare(shot(photo, np.where(x + 0.3 * y > 240, 0.55, 1).astype(np.float32)))) == 5
 
 
+def test_a_band_of_light_is_not_the_ink_of_a_drawing(session: DigitSession, photo: NDArray[np.float32]) -> None:
+    """Sun through a gap puts two even levels on the page, as a drawing has them; the writing is neither."""
+    x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
+    band = 0.6 + 0.4 * np.clip((50 - np.abs(y - 0.5 * x - 50)) / 24 + 0.5, 0, 1)
+    assert read(session, prepare(shot(photo, band.astype(np.float32)))) == 5
+
+
+@pytest.mark.parametrize("digit", [1, 4, 7])
+def test_a_long_straight_stroke_is_no_printed_line(session: DigitSession, digit: int) -> None:
+    """Bars and stems that are longer than half of the photo stay, also near its side."""
+    ink = drawn(digit, size=(300, 220), height=190, middle=(240, 110), pen=9)
+    assert read(session, prepare(shot(ink, lamp((300, 220), 0.2)))) == digit
+
+
 def test_faint_pencil_is_ink(session: DigitSession, photo: NDArray[np.float32]) -> None:
     """A stroke that takes a fifth of the light away is read, under a falling light."""
     assert read(session, prepare(shot(photo * 0.25, lamp(SIZE, 0.4)))) == 5
@@ -245,6 +259,14 @@ def test_the_box_of_a_form_is_no_ink(session: DigitSession) -> None:
     for line in (ink[3:5], ink[-5:-3], ink[:, 3:5], ink[:, -5:-3]):
         line[...] = 0.9
     assert read(session, prepare(black_on_white(ink, 30, 245))) == 5
+
+
+@pytest.mark.parametrize("digit", [2, 5, 7])
+def test_a_comb_and_a_box_that_is_cut_off_are_no_ink(session: DigitSession, digit: int) -> None:
+    """What a form's field leaves in a narrow crop: a line below, and stubs that rise from it at both sides."""
+    ink = drawn(digit, size=(46, 60), height=38, pen=2.5)
+    ink[-5:-2] = ink[-25:, 1:4] = ink[-25:, -4:-1] = 0.8
+    assert read(session, prepare(black_on_white(ink, 60, 235))) == digit
 
 
 @pytest.mark.parametrize("light_on_dark", [False, True])
