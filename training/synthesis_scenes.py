@@ -141,14 +141,14 @@ def cropped(digit: Digit, rng: Rng) -> NDArray[np.uint8]:
 
 
 def _enlarged(crop: NDArray[np.uint8], rng: Rng) -> NDArray[np.uint8]:
-    """Show a crop as some 16 pixels made large again, in blocks or smoothly, at times of two levels or with a margin."""
+    """Show a crop as some 16 pixels made large again, in blocks or smoothly, at times in two levels."""
     few = rng.uniform(12, 22) / max(crop.shape)
     size = [max(2, round(side * few)) for side in reversed(crop.shape)]
     small = Image.fromarray(crop).resize(size, Image.Resampling.BOX)
     if rng.random() < 0.4:
         small = small.point(lambda level: 255 * (level > (int(crop.min()) + int(crop.max())) / 2))
     if rng.random() < 0.5:
-        small = ImageOps.expand(small, int(rng.integers(1, 5)), small.getpixel((0, 0)))
+        small = ImageOps.expand(small, int(rng.integers(1, 5)), int(np.asarray(small)[0, 0]))
     factor = int(rng.integers(3, 6))
     way = Image.Resampling.NEAREST if rng.random() < 0.5 else Image.Resampling.BICUBIC
     return np.asarray(small.resize((small.width * factor, small.height * factor), way))
