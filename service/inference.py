@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from service import __version__
 from service.errors import RequestError, ServiceError
 from service.http import Reply, Request, json_reply
 from service.open_inference import HEADER_LENGTH, parse_infer, write_infer
-from service.pictures import PICTURES_IN_A_ROW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,13 +106,10 @@ class InferenceRoutes:
         if len(pictures) > MAX_PICTURES:
             raise RequestError(f"the request has {len(pictures)} pictures, at most {MAX_PICTURES} are taken at once")
         prepared = []
-        for number, data in enumerate(pictures):
-            try:
-                prepared.append(await self._classifier.prepare(data))
-            except ServiceError as error:
-                raise type(error)(f"pictures[{number}]: {error}") from error
-            if number % PICTURES_IN_A_ROW == PICTURES_IN_A_ROW - 1:
-                await asyncio.sleep(0)  # other requests, and this one's deadline, get their turn
+        for number, one in enumerate(await self._classifier.prepare_all(pictures)):
+            if isinstance(one, ServiceError):
+                raise type(one)(f"pictures[{number}]: {one}") from one
+            prepared.append(one)
         outputs = await self._classifier.classify_images(np.stack([one.image for one in prepared]))
         answers = [
             self._classifier.decide(logits, probabilities, one)

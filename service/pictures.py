@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import numpy as np
@@ -15,7 +14,6 @@ from service.prediction import Prediction
 from service.preprocess import Prepared
 
 RAW_TYPES = "image/*, application/octet-stream or multipart/form-data"
-PICTURES_IN_A_ROW = 8  # of one batch request, before the event loop turns to others
 
 
 class PictureRoutes:
@@ -76,14 +74,7 @@ class PictureRoutes:
 
     async def _answer_all(self, pictures: list[bytes]) -> list[str]:
         """Prepare each picture by itself, then ask the network once for all that could be read."""
-        prepared: list[Prepared | ServiceError] = []
-        for number, data in enumerate(pictures):
-            try:
-                prepared.append(await self.classifier.prepare(data))
-            except ServiceError as error:
-                prepared.append(error)
-            if number % PICTURES_IN_A_ROW == PICTURES_IN_A_ROW - 1:
-                await asyncio.sleep(0)  # other requests get their turn
+        prepared = await self.classifier.prepare_all(pictures)
         readable = [one for one in prepared if isinstance(one, Prepared)]
         if not readable:
             return [_write_error(one) for one in prepared if isinstance(one, ServiceError)]

@@ -14,7 +14,7 @@ from PIL import Image
 
 import service.classifier
 from service.artifact import load_artifact
-from service.classifier import Classifier
+from service.classifier import PICTURES_IN_A_ROW, Classifier
 from service.errors import Overloaded, PictureTooLarge, UndecodablePicture
 from service.preprocess import Prepared, preprocess
 from service.session import DigitSession
@@ -80,6 +80,33 @@ def test_errors_of_a_picture_reach_the_caller_from_the_thread_too(classifier: Cl
         asyncio.run(classifier.classify_picture(b"\x89PNG\r\n\x1a\n" + bytes(100)))
     with pytest.raises(UndecodablePicture):
         asyncio.run(classifier.classify_picture(b"GIF89a" + bytes(5000)))
+
+
+def test_what_cannot_be_read_has_its_error_in_its_place(classifier: Classifier) -> None:
+    """The others of a request are prepared all the same."""
+    first, bad, last = asyncio.run(classifier.prepare_all([seven(28), b"junk", seven(100)]))
+    assert isinstance(first, Prepared)
+    assert isinstance(bad, UndecodablePicture)
+    assert isinstance(last, Prepared)
+
+
+def test_many_small_pictures_leave_turns_to_other_requests(classifier: Classifier) -> None:
+    """What is decoded on the event loop does not hold it for a whole request."""
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        task = asyncio.create_task(other())
+        await classifier.prepare_all([seven(28)] * PICTURES_IN_A_ROW * 5)
+        task.cancel()
+
+    asyncio.run(scenario())
+    assert turns == 5
 
 
 def test_more_pictures_than_may_wait_are_refused(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
