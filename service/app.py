@@ -118,38 +118,38 @@ class DigitService:
 
     def open(self, gateway: Gateway) -> None:
         """Put the routes into the gateway, once the worker's application has started."""
-        page = Page.load()
+        web = WebRoutes(Page.load())
         repository = None
         if self.settings.repository_api:
             repository = Repository(
                 self.settings.model,
                 self.classifier.session.artifact,
                 self.opened,
-                lambda session: self.use(session, gateway, page, repository),
+                lambda session: self.use(session, gateway, web, repository),
             )
             repository.follow()
-        self.configure(gateway, page, repository)
+        self.configure(gateway, web, repository)
         # What was loaded at start stays: taking it out of the garbage collector's sight removes its full passes over
         # that heap from the tail of the latency (docs/performance.md).
         gc.collect()
         gc.freeze()
 
-    def use(self, session: DigitSession, gateway: Gateway, page: Page, repository: Repository | None) -> None:
+    def use(self, session: DigitSession, gateway: Gateway, web: WebRoutes, repository: Repository | None) -> None:
         """Answer by another version from the next request on."""
         old = self.classifier
         self.metrics = self.metrics.of(session.artifact.manifest, session.provider)
         self.classifier = Classifier(session, self.settings, self.metrics)
-        self.configure(gateway, page, repository)
+        self.configure(gateway, web, repository)
         loop = asyncio.get_running_loop()
         # By then no request that began with the old version can still be waiting.
         loop.call_later(self.settings.timeout_s + 1, lambda: loop.run_in_executor(None, old.close))
 
-    def configure(self, gateway: Gateway, page: Page, repository: Repository | None) -> None:
+    def configure(self, gateway: Gateway, web: WebRoutes, repository: Repository | None) -> None:
         """Set the routes for the version that serves."""
         pictures = PictureRoutes(self.classifier)
         inner = InnerApp(gateway.inner)
         extensions = ["model_repository"] if repository else []
-        pages = [(path, asset.content_type) for path, asset in page.assets.items()]
+        pages = [(path, asset.content_type) for path, asset in web.page.assets.items()]
         document = describe(self.classifier.manifest, self.settings, __version__, pages)
         routes: Routes = {
             "/predict": {"POST": pictures.predict},
@@ -158,7 +158,7 @@ class DigitService:
             "/healthz": {"GET": partial(_constant, HEALTHY)},
             "/readyz": {"GET": partial(_constant, HEALTHY)},
             **InferenceRoutes(self.classifier, extensions).routes(),
-            **WebRoutes(pictures, page).routes(),
+            **web.routes(pictures),
             "/docs.json": {"GET": partial(_constant, json_reply(document))},
             "/classify": {"POST": InnerApp(gateway.inner, self.check_images)},
             "/metrics": {"GET": inner},
@@ -170,7 +170,7 @@ class DigitService:
                 f"/docs.json is not what the gateway answers: {set(routes) ^ set(document['paths'])} stand in one only"
             )
         metrics_path = {"/metrics"} if self.settings.metrics_open else set()
-        gateway.configure(routes, self.metrics, OPEN_PATHS | set(page.assets) | metrics_path)
+        gateway.configure(routes, self.metrics, OPEN_PATHS | set(web.page.assets) | metrics_path)
 
 
 def count_in_memory() -> None:

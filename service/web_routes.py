@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,22 +26,22 @@ MAX_EXPLAINING = 8  # pictures that are explained or wait for it: each costs abo
 class WebRoutes:
     """Handlers of the page and of the look inside; the latter has one thread of its own, off the hot path."""
 
-    def __init__(self, pictures: PictureRoutes, page: Page) -> None:
-        self._pictures = pictures
-        self._page = page
-        self._explainer: Explainer | None = None
+    def __init__(self, page: Page) -> None:
+        self.page = page
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explain")
         self._explaining = 0
 
-    def routes(self) -> dict[str, dict[str, Handler]]:
-        """Path to method to handler."""
+    def routes(self, pictures: PictureRoutes) -> dict[str, dict[str, Handler]]:
+        """Path to method to handler, for the version that answers these pictures; thread and limit are for all."""
         table: dict[str, dict[str, Handler]] = {
-            path: {"GET": partial(self._asset, asset)} for path, asset in self._page.assets.items()
+            path: {"GET": partial(self._asset, asset)} for path, asset in self.page.assets.items()
         }
-        table["/explain"] = {"POST": self.explain}
+        # opened when first wanted: most servers never explain anything
+        explainer = cache(partial(Explainer, pictures.classifier.session.artifact))
+        table["/explain"] = {"POST": partial(self._explain, pictures, explainer)}
         return table
 
-    async def explain(self, request: Request) -> Reply:
+    async def _explain(self, pictures: PictureRoutes, explainer: Callable[[], Explainer], request: Request) -> Reply:
         """Answer one picture as /predict does, with what each layer made of it and which parts decided."""
         if self._explaining >= MAX_EXPLAINING:
             raise Overloaded(
@@ -48,20 +49,13 @@ class WebRoutes:
             )
         self._explaining += 1
         try:
-            data = await self._pictures.read_picture(request)
-            prepared, prediction = await self._pictures.classifier.classify_prepared(data)
-            body = await asyncio.get_running_loop().run_in_executor(self._thread, self._look_inside, prepared.image)
+            data = await pictures.read_picture(request)
+            prepared, prediction = await pictures.classifier.classify_prepared(data)
+            loop = asyncio.get_running_loop()
+            body = await loop.run_in_executor(self._thread, _look_inside, explainer, prepared.image)
         finally:
             self._explaining -= 1
-        return Reply(200, f'{{"prediction":{self._pictures.write(prediction)},{body[1:]}'.encode())
-
-    def _look_inside(self, image_u8: np.ndarray) -> str:  # runs in the thread
-        if self._explainer is None:  # opened when first wanted: most servers never explain anything
-            try:
-                self._explainer = Explainer(self._pictures.classifier.session.artifact)
-            except ArtifactError as error:
-                raise NotFound(f"this model cannot be explained: {error}") from error
-        return json.dumps(self._explainer.explain(image_u8).to_json_dict(), separators=(",", ":"))
+        return Reply(200, f'{{"prediction":{pictures.write(prediction)},{body[1:]}'.encode())
 
     @staticmethod
     async def _asset(asset: Asset, request: Request) -> Reply:
@@ -71,3 +65,11 @@ class WebRoutes:
         if asset.is_fresh(request.headers.get(b"if-none-match", b"").decode("latin-1") or None):
             return Reply(304, b"", asset.content_type.encode(), headers)
         return Reply(200, asset.body, asset.content_type.encode(), headers)
+
+
+def _look_inside(explainer: Callable[[], Explainer], image_u8: np.ndarray) -> str:  # runs in the thread
+    try:
+        explanation = explainer().explain(image_u8)
+    except ArtifactError as error:
+        raise NotFound(f"this model cannot be explained: {error}") from error
+    return json.dumps(explanation.to_json_dict(), separators=(",", ":"))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
+import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import numpy as np
@@ -12,7 +16,10 @@ import pytest
 from PIL import Image, ImageDraw
 from serving import Server
 
+import service.web_routes
+from service.errors import Overloaded
 from service.page import Page
+from service.web_routes import MAX_EXPLAINING, WebRoutes
 
 
 @pytest.fixture
@@ -68,3 +75,45 @@ def test_a_bad_picture_cannot_be_explained_either(http: httpx.Client) -> None:
     """The same errors as /predict."""
     answer = http.post("/explain", files={"image": b"junk"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "undecodable_picture")
+
+
+def test_all_versions_share_one_thread_and_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a live change of version the look inside is that of the new one, and costs no more than before."""
+    gate = threading.Event()
+    looks: list[tuple[str, int]] = []
+
+    class Explainer:
+        def __init__(self, artifact: str) -> None:
+            self._artifact = artifact
+
+        def explain(self, _: Any) -> Any:
+            gate.wait(10)
+            looks.append((self._artifact, threading.get_ident()))
+            return SimpleNamespace(to_json_dict=dict)
+
+    async def read_picture(_: Any) -> bytes:
+        return b""
+
+    async def classify_prepared(_: bytes) -> tuple[Any, None]:
+        return SimpleNamespace(image=None), None
+
+    def pictures(version: str) -> Any:
+        session = SimpleNamespace(artifact=version)
+        classifier = SimpleNamespace(session=session, classify_prepared=classify_prepared)
+        return SimpleNamespace(classifier=classifier, read_picture=read_picture, write=str)
+
+    async def scenario() -> None:
+        web = WebRoutes(Page.load())
+        old, new = (web.routes(pictures(version))["/explain"]["POST"] for version in ("1", "2"))
+        request: Any = None
+        waiting = [asyncio.ensure_future(one(request)) for one in [old, new] * (MAX_EXPLAINING // 2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match="at most 8"):
+            await new(request)
+        gate.set()
+        await asyncio.gather(*waiting)
+
+    monkeypatch.setattr(service.web_routes, "Explainer", Explainer)
+    asyncio.run(scenario())
+    assert [version for version, _ in looks] == ["1", "2"] * (MAX_EXPLAINING // 2)
+    assert len({thread for _, thread in looks}) == 1
