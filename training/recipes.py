@@ -48,7 +48,7 @@ RECIPES = {
         Recipe(name="article"),
         Recipe(
             name="best",
-            epochs=150,
+            epochs=100,
             batch_size=256,
             optimizer="adamw",
             learning_rate=0.008,

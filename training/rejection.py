@@ -16,7 +16,7 @@ OTHERS_REJECTED = 0.86
 STEPS = 50
 """How many energies are tried, from 0 downwards in steps of 0.1."""
 
-CONFIDENCE_LOSS = 0.002
+CONFIDENCE_LOSS = 0.0001
 """Share of the digits under the energy that may be called "unsure"."""
 
 
