@@ -7,16 +7,27 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from serving import BENTOML, Server, StartServer, kill_group, start_server
+from serving import BENTOML, OURS, Server, StartServer, kill_group, start_server
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Share one `bentoml serve service:DigitService` with default settings among all tests that leave it as it is."""
-    server = start_server(tmp_path_factory.mktemp("server"))
+    """Share one `bentoml serve service:DigitService` with default settings among all tests that leave it as it is.
+
+    Only its end is quicker: test_stop.py looks at what the lame duck is for.
+    """
+    server = start_server(tmp_path_factory.mktemp("server"), BENTOML, lame_duck_s=0)
     yield server
     status = server.stop()
     assert status == 0, f"the server ended with {status}:\n{server.log_text()}"
+
+
+@pytest.fixture(scope="session")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Share one server with two API keys, k1 and k2, and open metrics."""
+    server = start_server(tmp_path_factory.mktemp("locked"), api_key="k1, k2", metrics_open=True)
+    yield server
+    kill_group(server.process)
 
 
 @pytest.fixture
@@ -24,7 +35,7 @@ def launch(tmp_path: Path) -> Iterator[StartServer]:
     """Start servers of a test's own: `launch(max_queue=1)`; all are stopped at its end."""
     with ExitStack() as stack:
 
-        def start(command: tuple[str, ...] = BENTOML, *, wait: bool = True, **settings: object) -> Server:
+        def start(command: tuple[str, ...] = OURS, *, wait: bool = True, **settings: object) -> Server:
             server = start_server(tmp_path, command, wait=wait, **settings)
             stack.callback(kill_group, server.process)
             return server

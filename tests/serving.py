@@ -14,11 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BENTOML = (sys.executable, "-m", "bentoml", "serve", "service:DigitService", "--host", "127.0.0.1", "--port", "{port}")
-START_LIMIT_S = 60
+OURS = (sys.executable, "-m", "service", "--port", "{port}")  # starts in half the time
+START_LIMIT_S = 120
 STOP_LIMIT_S = 30
 
 
@@ -63,7 +65,7 @@ def free_port() -> int:
         return port
 
 
-def start_server(folder: Path, command: tuple[str, ...] = BENTOML, *, wait: bool = True, **settings: object) -> Server:
+def start_server(folder: Path, command: tuple[str, ...] = OURS, *, wait: bool = True, **settings: object) -> Server:
     """Start the service with settings (`max_queue=1` sets DIGITS_MAX_QUEUE), and wait until it is ready."""
     port = free_port()
     environment = {
@@ -114,8 +116,22 @@ def wait_ready(server: Server) -> None:
     pytest.fail(f"the server did not become ready (exit status {server.process.poll()}):\n{server.log_text()}")
 
 
+def wait_for(condition: Callable[[], bool], limit_s: float = START_LIMIT_S) -> None:
+    """Return once it holds; fail after the limit."""
+    limit = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < limit, "it never came to hold"
+        time.sleep(0.01)
+
+
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """Leave nothing of a server behind, whatever became of it."""
+    descendants = []
+    with suppress(psutil.NoSuchProcess):  # BentoML gives each worker a group of its own
+        descendants = psutil.Process(process.pid).children(recursive=True)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    for descendant in descendants:
+        with suppress(psutil.NoSuchProcess):
+            descendant.kill()
     process.wait()

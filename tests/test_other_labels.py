@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
-from serving import start_server
+from serving import kill_group, start_server
 
 from training.checkpoint import write_json
 from training.export import to_onnx
@@ -43,7 +43,7 @@ def http(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[http
     server = start_server(tmp_path_factory.mktemp("server"), model=model)
     with httpx.Client(base_url=server.url, timeout=20) as client:
         yield client
-    server.stop()
+    kill_group(server.process)
 
 
 def picture() -> bytes:

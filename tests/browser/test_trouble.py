@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
+from serving import Server, StartServer
 from strokes import DIGITS
 from visitor import Visits
 
 
-def test_a_service_that_is_gone_is_said_in_a_sentence(visit: Visits, launch: Callable[..., Any]) -> None:
+def test_a_service_that_is_gone_is_said_in_a_sentence(visit: Visits, launch: StartServer) -> None:
     """The service stops under an open page: the next stroke tells, and the old answer is greyed out."""
-    server = launch()
+    server = launch(lame_duck_s=0)
     desk = visit(server.url)
     desk.draw(DIGITS["7"])
     desk.see_digit("7")
@@ -68,11 +68,11 @@ def test_an_answer_that_is_not_ours_is_said_in_a_sentence(visit: Visits, server:
     desk.see("#trouble-text").to_have_text("The service answered with an error (502).")
 
 
-def test_a_locked_service_asks_for_the_key_and_takes_it(visit: Visits, launch: Callable[..., Any]) -> None:
+def test_a_locked_service_asks_for_the_key_and_takes_it(visit: Visits, locked: Server) -> None:
     """With API keys set, the page itself opens, asks for a key, says so if it is wrong, and keeps the right one."""
-    desk = visit(launch(api_key="open-sesame").url)
+    desk = visit(locked.url)
     desk.draw(DIGITS["2"])
-    for words, key in (("wants an API key", "open-barley"), ("does not know this API key", "open-sesame")):
+    for words, key in (("wants an API key", "k3"), ("does not know this API key", "k1")):
         desk.see("#trouble-text").to_contain_text(words)
         desk.find("#key").fill(key)
         desk.page.keyboard.press("Enter")

@@ -16,7 +16,7 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
     "has_touch": True,
 }
-WAIT_MS = 8_000
+WAIT_MS = 30_000  # a limit, which only a starved machine comes near
 STEP_PIXELS = 24
 
 

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +15,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from serving import ROOT, STOP_LIMIT_S, Server, StartServer, free_port, kill_group, wait_ready
+from serving import ROOT, STOP_LIMIT_S, Server, StartServer, free_port, kill_group, wait_for, wait_ready
 
 CLIENTS = 4
 LIMIT_S = 60
+PAUSE_S = 0.02  # while an instance starts, which needs a core
 IMAGE = np.zeros((28, 28), np.uint8).tobytes()
 HEADER = (
     b'{"inputs":[{"name":"images","datatype":"UINT8","shape":[1,28,28],"parameters":{"binary_data_size":784}}],'
@@ -29,18 +29,17 @@ KIND = {"content-type": "application/octet-stream", "inference-header-content-le
 
 
 def instance(launch: StartServer, port: int) -> Server:
-    """Start one instance at a port that stays the same when it is replaced, and wait until it is ready."""
+    """Start one instance at a port that stays the same when it is replaced."""
     started = launch((sys.executable, "-m", "service", "--port", str(port)), wait=False)
-    server = Server(started.process, port, started.log)
-    wait_ready(server)
-    return server
+    return Server(started.process, port, started.log)
 
 
 class Clients:
-    """Threads that ask for predictions without a pause, and count the outcomes."""
+    """Threads that ask for predictions without a pause (unless `pause_s` is set), and count the outcomes."""
 
     def __init__(self, port: int) -> None:
         self.outcomes: Counter[str] = Counter()
+        self.pause_s = 0.0
         self._port = port
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(bool(n % 2),)) for n in range(CLIENTS)]
@@ -49,9 +48,8 @@ class Clients:
 
     def wait_for(self, more: int) -> None:
         """Return when so many further requests have had an outcome."""
-        wanted, until = self.outcomes.total() + more, time.monotonic() + LIMIT_S
-        while self.outcomes.total() < wanted:
-            assert time.monotonic() < until, self.outcomes
+        wanted = self.outcomes.total() + more
+        wait_for(lambda: self.outcomes.total() >= wanted)
 
     def stop(self) -> None:
         """End all threads."""
@@ -61,7 +59,7 @@ class Clients:
 
     def _ask(self, keep_alive: bool) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
-        while not self._over.is_set():
+        while not self._over.wait(self.pause_s):
             try:
                 connection.request("POST", "/v2/models/digits/infer", HEADER + IMAGE, KIND)
                 answer = connection.getresponse()
@@ -93,15 +91,18 @@ def test_replacing_every_instance_costs_no_request(front: tuple[int, int, int], 
     """SIGTERM to one, wait until it has left, start its successor, then the other: all get 200."""
     port, *ports = front
     servers = [instance(launch, one) for one in ports]
-    wait_ready(Server(servers[0].process, port, Path(os.devnull)))
+    for server in [*servers, Server(servers[0].process, port, Path(os.devnull))]:
+        wait_ready(server)
     clients = Clients(port)
     try:
         clients.wait_for(200)
-        for number, server in enumerate(servers):
+        for server, own_port in zip(servers, ports, strict=True):
             server.process.terminate()
             assert server.process.wait(STOP_LIMIT_S) == 0
             clients.wait_for(100)
-            servers[number] = instance(launch, ports[number])
+            clients.pause_s = PAUSE_S
+            wait_ready(instance(launch, own_port))
+            clients.pause_s = 0
             clients.wait_for(200)
     finally:
         clients.stop()

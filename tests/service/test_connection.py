@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from serving import Server, StartServer
+    from serving import Server
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
 
@@ -147,15 +147,14 @@ def test_metric_labels_do_not_grow_with_what_clients_ask(server: Server) -> None
     assert count() <= before + 30  # a first 405 may fill one histogram
 
 
-def test_keys_guard_what_bentoml_answers(launch: StartServer) -> None:
+def test_keys_guard_what_bentoml_answers(locked: Server) -> None:
     """The routes behind the gateway want the key as well; health does not, and /metrics as it is set."""
-    server = launch(api_key="k1, k2", metrics_open=True, lame_duck_s=0)
     body = {"images": [[[0] * 28] * 28]}
-    assert httpx.post(f"{server.url}/classify", json=body).status_code == 401
-    assert httpx.post(f"{server.url}/classify", json=body, headers={"authorization": "Bearer k2"}).status_code == 200
+    assert httpx.post(f"{locked.url}/classify", json=body).status_code == 401
+    assert httpx.post(f"{locked.url}/classify", json=body, headers={"authorization": "Bearer k2"}).status_code == 200
     for path, status in {"/schema.json": 401, "/v2": 401, "/metrics": 200, "/readyz": 200, "/": 200}.items():
-        assert httpx.get(server.url + path).status_code == status, path
-    assert "k2" not in server.log_text()
+        assert httpx.get(locked.url + path).status_code == status, path
+    assert "k2" not in locked.log_text()
 
 
 def test_a_request_with_too_many_pictures_is_refused(server: Server) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import httpx
 import pytest
 import tritonclient.http as triton
 from PIL import Image, ImageDraw
-from serving import Server, StartServer
+from serving import BENTOML, Server, StartServer, start_server, wait_for
 
 from service.artifact import load_artifact, pinned_version
 from service.errors import ArtifactError, ConfigurationError
@@ -23,6 +23,7 @@ from service.repository import Repository
 from service.settings import SHIPPED_MODEL, load_settings
 
 KEY = {"authorization": "Bearer secret"}
+SETTINGS = {"repository_api": "true", "api_key": "secret", "lame_duck_s": 0}
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 ANSWERS = {"1": 1, "2": "one"}
 
@@ -30,9 +31,34 @@ ANSWERS = {"1": 1, "2": "one"}
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
     """A model's folder with the shipped weights as version 1 and, under other labels, as version 2."""
-    folder = tmp_path / "models" / "digits"
-    for version in ("1", "2"):
-        add_version(folder, version, **({"labels": WORDS} if version == "2" else {}))
+    return write_versions(tmp_path / "models" / "digits")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    """One server that may change its version, and its model's folder; it ends with 0."""
+    folder = tmp_path_factory.mktemp("repository")
+    models = write_versions(folder / "models" / "digits")
+    server = start_server(folder, BENTOML, model=models, **SETTINGS)
+    yield server, models
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def client(running: tuple[Server, Path]) -> Iterator[httpx.Client]:
+    """A client with the key, of that server, which serves version 1; only the versions 1 and 2 remain."""
+    server, models = running
+    with client_of(server) as client:
+        load(client, "1").raise_for_status()
+        yield client
+    for version in models.glob("[3-9]"):
+        shutil.rmtree(version)
+
+
+def write_versions(folder: Path) -> Path:
+    """Write versions 1 and 2, of which 1 is to serve."""
+    add_version(folder, "1")
+    add_version(folder, "2", labels=WORDS)
     (folder / "serving").write_text("1\n")
     return folder
 
@@ -57,7 +83,7 @@ def one() -> bytes:
 
 def start(launch: StartServer, models: Path, **settings: object) -> Server:
     """Start a server that may change its version."""
-    return launch(model=models, repository_api="true", api_key="secret", lame_duck_s=0, **settings)
+    return launch(model=models, **SETTINGS, **settings)
 
 
 def load(client: httpx.Client, version: str | None = None) -> httpx.Response:
@@ -77,69 +103,65 @@ def said(client: httpx.Client) -> tuple[str, int | str]:
     return answer["model"]["version"], answer["digit"]
 
 
-def wait_for(condition: Callable[[], bool], limit_s: float = 20) -> None:
-    """Return once it holds; fail after the limit."""
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it never came to hold"
-        threading.Event().wait(0.05)
+def counted(metrics: str, label: str) -> float:
+    """Read from a scrape how often a label has been answered."""
+    found = re.search(rf'^digits_predictions_total{{digit="{label}"}} (\S+)$', metrics, re.MULTILINE)
+    assert found, metrics
+    return float(found[1])
 
 
-def test_versions_change_under_load_and_no_request_is_lost(launch: StartServer, models: Path) -> None:
+def test_versions_change_under_load_and_no_request_is_lost(running: tuple[Server, Path], client: httpx.Client) -> None:
     """Four clients ask all the time while the version changes six times: each answer is whole and of one version."""
-    server = start(launch, models)
     ended = threading.Event()
     answers: list[tuple[str, int | str]] = []
     problems: list[Exception] = []
 
     def ask() -> None:
-        with client_of(server) as client:
+        with client_of(running[0]) as asking:
             while not ended.is_set():
                 try:
-                    answers.append(said(client))
+                    answers.append(said(asking))
                 except (httpx.HTTPError, KeyError) as error:
                     problems.append(error)
 
     askers = [threading.Thread(target=ask) for _ in range(4)]
     for asker in askers:
         asker.start()
-    with client_of(server) as client:
-        for version in ("2", "1", "2", "1", "2", "1"):
-            seen = len(answers)
-            assert load(client, version).raise_for_status().json() == {"name": "digits", "version": version}
-            wait_for(lambda seen=seen: len(answers) > seen + 20)  # type: ignore[misc]
+    for version in ("2", "1", "2", "1", "2", "1"):
+        seen = len(answers)
+        assert load(client, version).raise_for_status().json() == {"name": "digits", "version": version}
+        wait_for(lambda seen=seen: len(answers) > seen + 20)  # type: ignore[misc]
     ended.set()
     for asker in askers:
         asker.join()
     assert problems == []
     assert {ANSWERS[version] == digit for version, digit in answers} == {True}
     assert {version for version, _ in answers} == {"1", "2"}
-    assert server.stop() == 0
 
 
-def test_everything_that_a_version_determines_changes_with_it(launch: StartServer, models: Path) -> None:
+def test_everything_that_a_version_determines_changes_with_it(client: httpx.Client) -> None:
     """Routes, metadata, description, metrics and BentoML's own route follow; the old version's routes are gone."""
-    with client_of(start(launch, models)) as client:
-        assert client.get("/v2").json()["extensions"] == ["binary_tensor_data", "model_repository"]
-        load(client, "2").raise_for_status()
-        assert client.get("/v2/models/digits").json()["versions"] == ["2"]
-        assert client.get("/v2/models/digits/versions/2/ready").status_code == 200
-        assert client.get("/v2/models/digits/versions/1/ready").status_code == 404
-        assert "/v2/models/digits/versions/2" in client.get("/docs.json").json()["paths"]
-        assert said(client) == ("2", "one")
-        metrics = client.get("/metrics").text
-        assert 'digits_model_info{model="digits",provider="cpu",version="1"} 0.0' in metrics
-        assert 'digits_model_info{model="digits",provider="cpu",version="2"} 1.0' in metrics
-        assert 'digits_predictions_total{digit="one"} 1.0' in metrics
-        image = [[0] * 28] * 28
-        assert len(client.post("/classify", json={"images": [image]}).raise_for_status().json()[0]) == 10
+    assert client.get("/v2").json()["extensions"] == ["binary_tensor_data", "model_repository"]
+    load(client, "2").raise_for_status()
+    assert client.get("/v2/models/digits").json()["versions"] == ["2"]
+    assert client.get("/v2/models/digits/versions/2/ready").status_code == 200
+    assert client.get("/v2/models/digits/versions/1/ready").status_code == 404
+    assert "/v2/models/digits/versions/2" in client.get("/docs.json").json()["paths"]
+    before = counted(client.get("/metrics").text, "one")
+    assert said(client) == ("2", "one")
+    metrics = client.get("/metrics").text
+    assert 'digits_model_info{model="digits",provider="cpu",version="1"} 0.0' in metrics
+    assert 'digits_model_info{model="digits",provider="cpu",version="2"} 1.0' in metrics
+    assert counted(metrics, "one") == before + 1
+    image = [[0] * 28] * 28
+    assert len(client.post("/classify", json={"images": [image]}).raise_for_status().json()[0]) == 10
 
 
 def test_what_was_loaded_is_served_after_a_restart(launch: StartServer, models: Path) -> None:
-    """A version that was gone back from does not come again by itself."""
+    """A version that was gone back from does not come again by itself, although it is the highest."""
+    (models / "serving").unlink()
     first = start(launch, models)
     with client_of(first) as client:
-        load(client).raise_for_status()
         assert said(client)[0] == "2"
         load(client, "1").raise_for_status()
     first.stop()
@@ -163,41 +185,39 @@ def test_every_worker_follows(launch: StartServer, models: Path) -> None:
     wait_for(lambda: fresh() == {"2"})
 
 
-def test_nvidias_client_lists_and_loads(launch: StartServer, models: Path) -> None:
+def test_nvidias_client_lists_and_loads(client: httpx.Client) -> None:
     """Triton's own calls for its model repository work as they are; without a version they load the highest."""
-    server = start(launch, models)
-    with triton.InferenceServerClient(server.url.removeprefix("http://")) as client:
-        index = client.get_model_repository_index(headers=KEY)
+    with triton.InferenceServerClient(client.base_url.netloc.decode()) as theirs:
+        index = theirs.get_model_repository_index(headers=KEY)
         assert [(entry["version"], entry["state"]) for entry in index] == [("1", "READY"), ("2", "UNAVAILABLE")]
-        client.load_model("digits", headers=KEY)
-        index = client.get_model_repository_index(headers=KEY)
+        theirs.load_model("digits", headers=KEY)
+        index = theirs.get_model_repository_index(headers=KEY)
         assert [(entry["version"], entry["state"]) for entry in index] == [("1", "UNAVAILABLE"), ("2", "READY")]
 
 
-def test_a_version_that_cannot_be_served_leaves_the_old_one_serving(launch: StartServer, models: Path) -> None:
+def test_a_version_that_cannot_be_served_leaves_the_old_one_serving(
+    running: tuple[Server, Path], client: httpx.Client
+) -> None:
     """Damaged, of another name, or not there: one line that says so, and nothing else changes."""
+    models = running[1]
     (add_version(models, "3") / "model.onnx").write_bytes(b"damaged")
     add_version(models, "4", name="letters")
     bad = {"3": (400, "damaged or was replaced"), "4": (400, "('letters', '4')"), "5": (404, "one of 1, 2, 3, 4")}
-    with client_of(start(launch, models)) as client:
-        for version, (status, message) in bad.items():
-            answer = load(client, version)
-            assert (answer.status_code, list(answer.json())) == (status, ["error"])
-            assert message in answer.json()["error"]
-        for body in (b"[]", b"{", b'{"parameters": {"version": 2}}', b'{"parameters": {"version": "../1"}}'):
-            assert client.post("/v2/repository/models/digits/load", content=body).status_code in (400, 404)
-        assert said(client) == ("1", 1)
+    for version, (status, message) in bad.items():
+        answer = load(client, version)
+        assert (answer.status_code, list(answer.json())) == (status, ["error"])
+        assert message in answer.json()["error"]
+    for body in (b"[]", b"{", b'{"parameters": {"version": 2}}', b'{"parameters": {"version": "../1"}}'):
+        assert client.post("/v2/repository/models/digits/load", content=body).status_code in (400, 404)
+    assert said(client) == ("1", 1)
     assert (models / "serving").read_text() == "1\n"
 
 
-def test_without_the_key_or_the_setting_nobody_changes_anything(launch: StartServer, models: Path) -> None:
+def test_without_the_key_or_the_setting_nobody_changes_anything(running: tuple[Server, Path], server: Server) -> None:
     """401 without the key; no such routes without the setting."""
-    server = start(launch, models)
     for path in ("/v2/repository/index", "/v2/repository/models/digits/load"):
-        assert httpx.post(server.url + path).status_code == 401
-    plain = launch(model=models)
-    for path in ("/v2/repository/index", "/v2/repository/models/digits/load"):
-        assert httpx.post(plain.url + path).status_code == 404
+        assert httpx.post(running[0].url + path).status_code == 401
+        assert httpx.post(server.url + path).status_code == 404
 
 
 def test_the_setting_demands_a_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,6 @@ from training.export import to_onnx
 from training.manifest import build_manifest
 from training.model import ConvNet
 
-torch.set_num_threads(1)  # the tests' batches are too small to share, and a busy machine makes waiting threads slow
-
 REPORT = {"temperature": 1.3, "recipe": {"name": "article"}, "seed": 0, "data": {}, "metrics": {}}
 
 
