@@ -30,8 +30,8 @@ from service.metrics import Metrics
 from service.openapi import describe
 from service.page import Page
 from service.pictures import PictureRoutes
-from service.repository import Repository
-from service.session import DigitSession
+from service.repository import Repository, check_folder
+from service.session import DigitSession, providers_to_try
 from service.settings import load_settings, unknown_variables
 from service.web_routes import WebRoutes
 
@@ -44,12 +44,22 @@ HEALTHY = Reply(200, b"\n", b"text/plain; charset=utf-8")
 class GatewayService(bentoml.Service[Any]):
     """A BentoML service whose ASGI application stands behind our gateway."""
 
+    _made: Any = None
+
+    def __call__(self) -> Any:
+        """Return the process's one instance of the service."""
+        if self._made is None:
+            self._made = super().__call__()
+        return self._made
+
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Wrap BentoML's application; called once in each worker."""
         configure_logs(_settings.log_format)
         if _settings.workers == 1:
             count_in_memory()
-        gateway = Gateway(super().to_asgi(is_main=is_main), _settings)
+        app = super().to_asgi(is_main=is_main)
+        self()  # now: in the application's start, uvicorn would bury the line that says why this cannot be
+        gateway = Gateway(app, _settings)
         gateway.on_startup(lambda: bentoml.get_current_service().open(gateway))
         gateway.on_startup(Drain(gateway, _settings).install)
         if _settings.tracing:
@@ -87,11 +97,14 @@ class DigitService:
     @bentoml.on_deployment
     @staticmethod
     def check() -> None:
-        """Stop `bentoml serve` with one clear line, before any worker starts, if the model folder is not sound."""
+        """Stop `bentoml serve` with one clear line, before any worker starts, where no worker could."""
         for name in unknown_variables():
             log.warning("%s is set, but there is no such setting; see the README's table", name)
         try:
-            load_artifact(_settings.model)
+            artifact = load_artifact(_settings.model)
+            providers_to_try(_settings.provider)
+            if _settings.repository_api:
+                check_folder(_settings.model, artifact)
         except ServiceError as error:
             raise SystemExit(f"error: {error}") from None
 

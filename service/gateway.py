@@ -41,7 +41,6 @@ access_log = logging.getLogger("bentoml.service.access")
 Handler = Callable[[Request], Awaitable[Reply]]
 Routes = Mapping[str, Mapping[str, Handler]]
 
-EXPECTED_END = "SystemExit: "
 NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 
 
@@ -196,10 +195,6 @@ class Gateway:
             if message["type"] == "lifespan.startup.complete":
                 for started in self._on_startup:
                     started()
-            elif message["type"] == "lifespan.startup.failed":
-                last = message.get("message", "").strip().rpartition("\n")[2]
-                if last.startswith(EXPECTED_END):  # it says all; a traceback would only hide it
-                    message = {**message, "message": last.removeprefix(EXPECTED_END)}
             await send(message)
 
         await self.inner(scope, receive, watch)

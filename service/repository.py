@@ -49,11 +49,7 @@ class Repository:
         opened: Callable[[Artifact], DigitSession],
         use: Callable[[DigitSession], None],
     ) -> None:
-        if current.folder.resolve().parent != folder.resolve():
-            raise ConfigurationError(
-                f"DIGITS_MODEL is {folder}, one version's folder, expected a model's folder with its versions in it: "
-                "only then can DIGITS_REPOSITORY_API change from one to another"
-            )
+        check_folder(folder, current)
         self._folder = folder
         self._name = current.manifest.name
         self._version = current.folder.name
@@ -145,6 +141,15 @@ class Repository:
         self._use(session)
         log.info("serving version %s, before %s", version, self._version)
         self._version, self._refused = version, None
+
+
+def check_folder(folder: Path, current: Artifact) -> None:
+    """Raise ConfigurationError unless the served version is one of the folder's."""
+    if current.folder.resolve().parent != folder.resolve():
+        raise ConfigurationError(
+            f"DIGITS_MODEL is {folder}, one version's folder, expected a model's folder with its versions in it: "
+            "only then can DIGITS_REPOSITORY_API change from one to another"
+        )
 
 
 def _wanted(body: bytes) -> str | None:

@@ -79,27 +79,30 @@ class DigitSession:
             self.run(np.zeros((1 << exponent, *self.image_shape), np.uint8))
 
 
-def open_session(artifact: Artifact, provider: str, threads: int) -> tuple[ort.InferenceSession, str]:
-    """Return the session and the short name of the provider that it really runs on."""
+def providers_to_try(provider: str) -> list[str]:
+    """Return the short names to try in turn; raises ProviderError if this build of ONNX Runtime has none of them."""
     available = _runtime().get_available_providers()
-    if provider == "auto":
-        wanted = [name for name in AUTO_ORDER if PROVIDERS[name] in available]
-    elif PROVIDERS.get(provider) in available:
-        wanted = [provider]
-    else:
+    wanted = AUTO_ORDER if provider == "auto" else (provider,)
+    found = [name for name in wanted if PROVIDERS.get(name) in available]
+    if not found:
         raise ProviderError(
             f"provider {provider!r} is not in this build of ONNX Runtime, which has {available}; "
             "install digit-service[gpu], or set DIGITS_PROVIDER to auto or cpu"
         )
+    return found
+
+
+def open_session(artifact: Artifact, provider: str, threads: int) -> tuple[ort.InferenceSession, str]:
+    """Return the session and the short name of the provider that it really runs on."""
     failures = []
-    for name in wanted:
+    for name in providers_to_try(provider):
         try:
             return _open_with(artifact, name, threads), name
         except ProviderError as error:
             failures.append(str(error))
             if provider == "auto":
                 log.warning("%s; trying the next provider", error)
-    raise ProviderError("; ".join(failures) or f"ONNX Runtime has none of {AUTO_ORDER}, only {available}")
+    raise ProviderError("; ".join(failures))
 
 
 def _open_with(artifact: Artifact, name: str, threads: int) -> ort.InferenceSession:
