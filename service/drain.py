@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 
+from service.backlog import accept_all, drop_new
 from service.connection import GuardedConnection
 from service.gateway import Gateway
 from service.settings import Settings
@@ -21,6 +22,7 @@ log = logging.getLogger("bentoml.service.drain")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STEP_S = 0.02
+HANDSHAKE_S = 0.1  # for connections whose handshake has begun: several round trips within a data centre
 FRESH_S = 1.0  # for the first request of a connection that was made just before the listener was closed
 SLACK_S = 2.0  # beyond the time that a request may take
 KEEP_ALIVE_S = 75  # longer than a proxy keeps an idle connection, so that the proxy closes first
@@ -30,20 +32,20 @@ class Drain:
     """Takes SIGTERM and SIGINT from uvicorn, which would close idle connections in the face of their next request.
 
     On the first signal: `/readyz` says 503 and every answer "Connection: close", and all goes on for `lame_duck_s`, in
-    which balancers and clients turn away. Then what waits in the listen backlog is accepted, the listener is closed,
-    idle connections are closed, the others are answered first, and uvicorn ends. A second SIGINT ends the waiting.
+    which balancers and clients turn away. Then new connections are held off, what waits in the listen backlog is
+    accepted, the listener is closed, idle connections are closed, the others are answered first, and uvicorn ends. A
+    second SIGINT ends the waiting.
 
     Args:
         gateway: told when the draining begins; its listeners, if it has any, are closed. Otherwise the listening
             socket belongs to a master process, and a sole worker shuts it down for that one too.
-        settings: lame duck, deadline, and number of workers.
+        settings: lame duck and deadline.
     """
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self._gateway = gateway
         self._lame_duck_s = settings.lame_duck_s
         self._grace_s = settings.timeout_s + SLACK_S
-        self._sole = settings.workers == 1
         self._task: asyncio.Task[None] | None = None
         self._interrupts = 0
 
@@ -89,35 +91,25 @@ class Drain:
         loop = asyncio.get_running_loop()
         numbers = [listening.fileno() for one in server.servers for listening in one.sockets or ()]
         doubles = [socket.socket(fileno=os.dup(number)) for number in numbers]
+        is_last = self._gateway.is_last()
+        if is_last:
+            for double in doubles:
+                drop_new(double)
+            await asyncio.sleep(HANDSHAKE_S)
         for one in server.servers:
             one.close()
         for listener in self._gateway.listeners:
             listener.close()
         waiting: list[socket.socket] = []
         for double in doubles:
-            double.setblocking(False)  # noqa: FBT003
-            waiting += _accept_all(double)
-            if self._sole and not self._gateway.listeners:
+            waiting += accept_all(double)
+            if is_last and not self._gateway.listeners:
                 double.shutdown(socket.SHUT_RD)
             double.close()
         for accepted in waiting:
             await loop.connect_accepted_socket(
                 lambda: GuardedConnection(server.config, server.server_state, server.lifespan.state, loop), accepted
             )
-
-
-def _accept_all(listener: socket.socket) -> list[socket.socket]:
-    accepted = []
-    while True:
-        try:
-            accepted.append(listener.accept()[0])
-        except BlockingIOError:
-            return accepted
-        except ConnectionError:  # it left before its turn
-            continue
-        except OSError as error:
-            log.warning("cannot accept what still waits: %s", error)
-            return accepted
 
 
 def _close_if_idle(connection: Any, *, fresh: bool) -> None:

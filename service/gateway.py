@@ -66,11 +66,13 @@ class Gateway:
 
     Attributes:
         listeners: the listening sockets, where this process owns them (service/worker.py).
+        is_last: tells whether nobody will listen on them when this process has ended.
     """
 
     def __init__(self, inner: ASGIApp, settings: Settings) -> None:
         self.inner = inner
         self.listeners: tuple[socket.socket, ...] = ()
+        self.is_last: Callable[[], bool] = lambda: settings.workers == 1
         self._settings = settings
         self._timeout_s = settings.timeout_s
         self._limits = BodyLimits(settings.max_body_bytes, settings.max_held_bytes)

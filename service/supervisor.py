@@ -109,6 +109,8 @@ class Supervisor:
             self._due.clear()
             self._listener.close()  # the workers hold it; the last one to leave empties its queue and closes it
             for worker in self._workers:
+                if first:
+                    worker.pipe.shutdown(socket.SHUT_WR)  # so a worker knows that nobody will listen after it
                 if first or number == signal.SIGINT:
                     self._tell(worker, signal.SIGTERM if first else signal.SIGINT)
         elif number == signal.SIGHUP and self._stopping_since is None:

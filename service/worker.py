@@ -46,6 +46,7 @@ def _serve(listener: socket.socket, supervisor: socket.socket, number: int) -> N
     definition.inner.check()
     app = definition.to_asgi()
     app.listeners = (listener,)
+    app.is_last = lambda: _has_gone(supervisor)
     app.on_startup(gc.enable)
     app.on_startup(lambda: _greet(supervisor))
     config = uvicorn.Config(
@@ -72,6 +73,14 @@ def _greet(supervisor: socket.socket) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     loop.add_reader(supervisor, _gone)
+
+
+def _has_gone(supervisor: socket.socket) -> bool:
+    """Whether the supervisor has closed its end: it ends all workers, or has died."""
+    try:
+        return not supervisor.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
 
 
 def _leave(*_: object) -> None:

@@ -108,15 +108,15 @@ def answers(server: Server) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("command", "how"),
-    [(BENTOML, signal.SIGTERM), (OURS, signal.SIGTERM), (OURS, signal.SIGINT)],
-    ids=["bentoml", "service", "service, Ctrl-C"],
+    ("command", "how", "workers"),
+    [(BENTOML, signal.SIGTERM, 1), (OURS, signal.SIGTERM, 1), (OURS, signal.SIGINT, 2)],
+    ids=["bentoml", "service", "service, Ctrl-C, two workers"],
 )
 def test_no_answer_is_lost_when_the_end_comes_under_load(
-    launch: StartServer, command: tuple[str, ...], how: signal.Signals
+    launch: StartServer, command: tuple[str, ...], how: signal.Signals, workers: int
 ) -> None:
     """Busy keep-alive clients are told to close and never cut off; the process ends with 0."""
-    server = launch(command, lame_duck_s=0.3)
+    server = launch(command, lame_duck_s=0.3, workers=workers)
     with Load(server.port) as load:
         status = server.stop(how)
     assert load.lost == []

@@ -1,0 +1,58 @@
+"""The queue of a listening socket: what the kernel has accepted for us, and what it shall accept no more."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import socket
+import struct
+import sys
+
+log = logging.getLogger("bentoml.service.backlog")
+
+SO_ATTACH_FILTER = 26  # asm-generic/socket.h
+# Classic BPF on the TCP header (linux/filter.h; opcode, jump if true, jump if false, operand): drop what has SYN
+# without ACK among its flags in byte 13, and let the rest of handshakes pass that have begun.
+_DROP_SYN = b"".join(
+    struct.pack("HBBI", *instruction)
+    for instruction in (
+        (0x30, 0, 0, 13),  # load the byte
+        (0x54, 0, 0, 0x12),  # and SYN | ACK
+        (0x15, 0, 1, 0x02),  # is it SYN alone?
+        (0x06, 0, 0, 0),  # yes: keep 0 bytes of the packet
+        (0x06, 0, 0, 0xFFFFFFFF),  # no: keep it
+    )
+)
+
+
+def drop_new(listener: socket.socket) -> None:
+    """Have the kernel ignore new connections, for all who share the socket.
+
+    Their clients send the SYN again a second later, and find a successor or a closed port. Without this, one that
+    comes between the last accept and the close of the socket is reset.
+    """
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(_DROP_SYN, len(_DROP_SYN))
+    try:
+        listener.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(_DROP_SYN) // 8, ctypes.addressof(program))
+        )
+    except OSError as error:
+        log.warning("new connections cannot be held off while the socket closes: %s", error)
+
+
+def accept_all(listener: socket.socket) -> list[socket.socket]:
+    """Accept, without waiting, all connections whose handshake is complete."""
+    listener.setblocking(False)  # noqa: FBT003
+    accepted = []
+    while True:
+        try:
+            accepted.append(listener.accept()[0])
+        except BlockingIOError:
+            return accepted
+        except ConnectionError:  # it left before its turn
+            continue
+        except OSError as error:
+            log.warning("cannot accept what still waits: %s", error)
+            return accepted

@@ -1,0 +1,144 @@
+"""The guard on a request's head, over real sockets around an application of a test's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+import service.connection
+from service.connection import HEAD_BYTES, GuardedConnection
+from service.http import Message, Receive, Scope, Send
+
+LIMIT_S = 30
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+OK: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+
+
+class Talk(NamedTuple):
+    """A client's two ends, and the server's side of the connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    connection: GuardedConnection
+
+
+@asynccontextmanager
+async def talk(app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> AsyncIterator[Talk]:
+    """Connect to a server of one guarded connection."""
+    loop = asyncio.get_running_loop()
+    made: list[GuardedConnection] = []
+    config = uvicorn.Config(app, lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+
+    def accept() -> GuardedConnection:
+        made.append(GuardedConnection(config, state, {}, loop))
+        return made[-1]
+
+    async with asyncio.timeout(LIMIT_S), await loop.create_server(accept, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        await until(lambda: made)
+        yield Talk(reader, writer, made[0])
+        writer.close()
+
+
+async def ok(_: Scope, receive: Receive, send: Send) -> None:
+    """Read the body, and answer."""
+    while (await receive()).get("more_body"):
+        pass
+    await send(OK)
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Let the event loop go on until it holds; `talk` has the limit."""
+    while not condition():  # noqa: ASYNC110 - nothing that could set an event knows of the test
+        await asyncio.sleep(0)
+
+
+def test_a_connection_on_which_nothing_comes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who connects and says nothing holds no place for ever."""
+    monkeypatch.setattr(service.connection, "FIRST_REQUEST_S", 0.01)
+
+    async def scenario() -> None:
+        async with talk(ok) as one:
+            assert await one.reader.read() == b""
+
+    asyncio.run(scenario())
+
+
+def test_a_head_that_does_not_end_in_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte now and then keeps no connection open."""
+    monkeypatch.setattr(service.connection, "HEAD_S", 0.01)
+
+    async def scenario() -> None:
+        async with talk(ok) as one:
+            one.writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
+            assert (await one.reader.read()).startswith(b"HTTP/1.1 408 ")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_the_limit_on_a_head_ends_with_it(monkeypatch: pytest.MonkeyPatch, *, leaves: bool) -> None:
+    """Neither the work on a request nor what comes after a lost connection is disturbed by it."""
+    monkeypatch.setattr(service.connection, "HEAD_S", 2 * LIMIT_S)
+
+    async def scenario() -> None:
+        async with talk(ok) as one:
+            one.writer.write(b"GET / HTTP/1.1\r\n")
+            await until(lambda: one.connection._head_timer)
+            timer = one.connection._head_timer
+            assert timer is not None
+            if leaves:
+                one.writer.close()
+                await until(timer.cancelled)
+            else:
+                one.writer.write(b"Host: a\r\n\r\n")
+                assert (await one.reader.readline()).startswith(b"HTTP/1.1 200 ")
+                assert timer.cancelled()
+
+    asyncio.run(scenario())
+
+
+def test_trailers_of_one_request_are_no_head_of_the_next() -> None:
+    """A connection that waits for its next request is not one whose head does not end."""
+
+    async def scenario() -> None:
+        async with talk(ok) as one:
+            one.writer.write(CHUNKED)
+            await until(lambda: one.connection.cycle)
+            one.writer.write(b"0\r\nX-Sum: 1\r\n\r\n")
+            assert (await one.reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200 ")
+            assert (one.connection._head_bytes, one.connection._head_timer) == (0, None)
+
+    asyncio.run(scenario())
+
+
+def test_no_refusal_is_written_into_an_answer() -> None:
+    """Where the answer has begun, trailers without end only close the connection."""
+
+    async def half(_: Scope, receive: Receive, send: Send) -> None:
+        await send(OK)
+        await send({"type": "http.response.body", "body": b"o", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def scenario() -> None:
+        async with talk(half) as one:
+            one.writer.write(CHUNKED)
+            await one.reader.readuntil(b"\r\n\r\no")
+            one.writer.write(b"0\r\nX-Endless: " + b"a" * 2 * HEAD_BYTES)
+            try:
+                rest = await one.reader.read()
+            except ConnectionResetError:  # closed with unread bytes
+                rest = b""
+            assert rest == b""
+
+    asyncio.run(scenario())
