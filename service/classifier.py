@@ -77,12 +77,17 @@ class Classifier:
             self._metrics.answer(prepared.image, prediction)
         return prediction
 
-    async def classify_tensors(self, images_u8: NDArray[np.uint8]) -> Outputs:
-        """Classify and count uint8 [N, 28, 28] that the caller prepared; raises Overloaded."""
+    async def classify_tensors(self, images_u8: NDArray[np.uint8]) -> tuple[Outputs, NDArray[np.int64]]:
+        """Classify and count uint8 [N, 28, 28] that the caller prepared; return also the winners, int64 [N].
+
+        Raises:
+            Overloaded: too much waits already.
+        """
         outputs = await self.batcher.submit(images_u8)
+        labels = outputs.probabilities.argmax(axis=1)
         if self._metrics is not None:
-            self._metrics.tensors(images_u8, outputs.probabilities)
-        return outputs
+            self._metrics.tensors(images_u8, labels, outputs.probabilities)
+        return outputs, labels
 
     async def classify_images(self, images_u8: NDArray[np.uint8]) -> Outputs:
         """Classify uint8 [N, 28, 28] that `prepare` made; raises Overloaded."""

@@ -97,9 +97,8 @@ class InferenceRoutes:
         call = parse_infer(await request.body(), request.headers.get(HEADER_LENGTH), self._image_shape)
         if isinstance(call.tensor, list):
             return write_infer(self._name, self._version, call, await self._pictures(call.tensor))
-        outputs = await self._classifier.classify_tensors(call.tensor)
-        tensors = self._tensors(outputs, outputs.probabilities.argmax(axis=1))
-        return write_infer(self._name, self._version, call, tensors)
+        outputs, labels = await self._classifier.classify_tensors(call.tensor)
+        return write_infer(self._name, self._version, call, self._tensors(outputs, labels))
 
     async def _pictures(self, pictures: list[bytes]) -> dict[str, NDArray[Any]]:
         """Classify encoded files; a rejected one has digit -1 and its reason in `rejected`."""

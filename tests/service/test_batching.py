@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.batching import Batcher, BatchStatistics
+from service.batching import RUNS_IN_A_ROW, Batcher, BatchStatistics
 from service.errors import Overloaded
 from service.session import Outputs
 
@@ -92,6 +92,21 @@ def test_requests_that_arrive_together_share_a_run(recorder: Recorder) -> None:
 
     run(scenario())
     assert recorder.sizes == [8, 2]
+
+
+def test_full_batches_run_in_a_row_and_then_the_loop_has_its_turn(recorder: Recorder) -> None:
+    """A turn of the loop costs as much as a tenth of a run, but nobody else may wait for all that is queued."""
+
+    async def scenario() -> list[int]:
+        batcher = Batcher(recorder.run, max_batch=8, max_inline=8)
+        tasks = [asyncio.ensure_future(batcher.submit(image(i, 8))) for i in range(2 * RUNS_IN_A_ROW + 1)]
+        seen = []
+        while not all(task.done() for task in tasks):
+            await asyncio.sleep(0)
+            seen.append(len(recorder.sizes))
+        return sorted(set(seen))
+
+    assert run(scenario()) == [0, RUNS_IN_A_ROW, 2 * RUNS_IN_A_ROW, 2 * RUNS_IN_A_ROW + 1]
 
 
 def test_a_lone_request_is_sent_off_without_waiting(recorder: Recorder) -> None:

@@ -22,9 +22,9 @@ from service.settings import SHIPPED_MODEL
 LIMIT_S = 30
 PICTURES = 20
 BLANKS = 3
-TENSOR_REQUESTS = 160
+TENSOR_REQUESTS = 500
 DRIFTED = 1000
-IMAGES = 8  # all of them are looked at (service.metrics.SAMPLED)
+IMAGES = 2  # all of them are looked at (service.metrics.SAMPLED)
 
 
 @pytest.fixture(scope="module", params=[BENTOML, OURS], ids=["bentoml", "ours"])
