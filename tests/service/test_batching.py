@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.batching import RUNS_IN_A_ROW, Batcher, BatchStatistics
+from service.batching import GATHERING_TURNS, RUNS_IN_A_ROW, Batcher, BatchStatistics
 from service.errors import Overloaded
 from service.session import Outputs
 
@@ -92,6 +92,24 @@ def test_requests_that_arrive_together_share_a_run(recorder: Recorder) -> None:
 
     run(scenario())
     assert recorder.sizes == [8, 2]
+
+
+@pytest.mark.parametrize(("arrivals", "sizes"), [(3, [3]), (GATHERING_TURNS + 4, [GATHERING_TURNS + 1, 3])])
+def test_a_burst_is_one_batch_and_an_endless_one_is_not_waited_for(
+    recorder: Recorder, arrivals: int, sizes: list[int]
+) -> None:
+    """Requests that come one in each turn of the loop gather, so many turns and no more."""
+
+    async def scenario() -> None:
+        batcher = Batcher(recorder.run, max_batch=64)
+        tasks = []
+        for number in range(arrivals):
+            tasks.append(asyncio.ensure_future(batcher.submit(image(number))))
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+
+    run(scenario())
+    assert recorder.sizes == sizes
 
 
 def test_full_batches_run_in_a_row_and_then_the_loop_has_its_turn(recorder: Recorder) -> None:
