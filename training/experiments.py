@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +59,8 @@ def compare_cells(seeds: Sequence[int], data: Path, folder: Path, recipe: Recipe
     training, validation = split(load_mnist(data, train=True), 5_000)
     training, test = training[:PICTURES], load_mnist(data, train=False)
     path = folder / RESULTS
-    done = [Trained(**each) for each in json.loads(path.read_text())["runs"]] if path.exists() else []
+    head = {"recipe": asdict(recipe), "pictures": PICTURES}
+    done = _read(path, head)
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         for name, build in CELLS.items():
@@ -68,8 +70,19 @@ def compare_cells(seeds: Sequence[int], data: Path, folder: Path, recipe: Recipe
             right = [measure(logits_of(net, part), part.labels).accuracy for part in (validation, test)]  # type: ignore[arg-type]
             done.append(Trained(name, seed, count_parameters(net), multiplications(net), *right))
             logger.info("%s, seed %d: %.2f %% on the test set", name, seed, 100 * right[1])
-            write_json(path, {"recipe": asdict(recipe), "pictures": PICTURES, "runs": [asdict(each) for each in done]})
+            write_json(path, {**head, "runs": [asdict(each) for each in done]})
     return done
+
+
+def _read(path: Path, head: dict[str, Any]) -> list[Trained]:
+    """Return what was trained before, unless by another recipe or on other pictures."""
+    if not path.exists():
+        return []
+    before = json.loads(path.read_text())
+    if any(before.get(key) != value for key, value in json.loads(json.dumps(head)).items()):
+        logger.info("%s is of another recipe; all networks are trained anew", path)
+        return []
+    return [Trained(**each) for each in before["runs"]]
 
 
 def train_cell(build: Callable[[], nn.Module], recipe: Recipe, seed: int, training: Digits) -> nn.Module:
