@@ -6,8 +6,10 @@ SERVE := .venv
 DEV := .venv-dev
 # ONNX Runtime comes in two builds: on a machine with an NVIDIA driver the GPU one.
 RUNTIME ?= $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/__init__.py)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help serve test lint train export verify bench soak chaos image requirements clean
+.PHONY: help serve test lint train export verify bench soak chaos figures image requirements clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,8 +44,12 @@ soak: $(DEV)/.installed  ## twenty minutes of mixed load: memory, errors, drift 
 chaos: $(DEV)/.installed  ## hostile requests, overload, killed workers, restarts under load
 	$(DEV)/bin/python -m benchmarks.chaos
 
+figures: $(DEV)/.installed  ## draw the figures of docs/ again, from the shipped model
+	$(DEV)/bin/python -m training.figures
+
 image:  ## build the Docker image and check that it answers
-	docker build --build-arg RUNTIME=$(RUNTIME) -t digit-service:$(RUNTIME) .
+	docker build --build-arg RUNTIME=$(RUNTIME) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+		-t digit-service:$(RUNTIME) .
 
 requirements:  ## renew the pinned requirement files from pyproject.toml
 	$(DEV)/bin/python -m pip install --quiet uv

@@ -162,6 +162,7 @@ def running(server: Server, workers: int = 1) -> Iterator[Running]:
         "BENCH_WORKERS": str(workers),
         "DIGITS_WORKERS": str(workers),
         "BENTOML_DO_NOT_TRACK": "True",
+        "ORT_DISABLE_TELEMETRY": "1",  # as ours has it; the others would report each session
         **server.environment,
     }
     command = [sys.executable, *(word.format(port=port, workers=workers) for word in server.command)]
