@@ -35,7 +35,8 @@ def main(origin: str, rounds: int = 5) -> None:
         spans: list[float] = []
         for _ in range(rounds):
             for digit, strokes in DIGITS.items():
-                visit.find("#clear").click()
+                if visit.find("#clear").is_enabled():
+                    visit.find("#clear").click()
                 visit.wait()
                 visit.page.evaluate("spans.length = 0")
                 visit.draw(strokes)
