@@ -41,13 +41,13 @@ def finetune(options: argparse.Namespace) -> None:
 
 def compress(options: argparse.Namespace) -> None:
     """Make smaller variants of the shipped model, and measure each beside it: size, accuracy, latency, CPU time."""
-    material = compression.gather(options.model, options.data, options.pictures)
+    material = compression.gather(options.model, options.data, options.pictures, options.run)
     how = Distillation(epochs=options.epochs, seed=options.seed)
     names = options.only or list(compression.VARIANTS)
     options.run.mkdir(parents=True, exist_ok=True)
     rows = [compression.measure_variant("shipped", material.shipped.model_bytes, material)]
     for name in names:
-        path = options.run / f"{name}-{material.shipped.manifest.sha256[:8]}.onnx"
+        path = options.run / f"{name}-{material.shipped.manifest.sha256[:8]}-{options.epochs}.onnx"
         if not path.exists():
             path.write_bytes(compression.make(name, material, how))
         rows.append(compression.measure_variant(name, path.read_bytes(), material))
@@ -85,7 +85,7 @@ def add_commands(add: Add) -> None:
         "--pictures", type=Path, nargs="*", default=[], help="folders of <label>/<file> to judge on too"
     )
     command.add_argument("--only", nargs="+", choices=list(compression.VARIANTS), help="make these variants (all)")
-    command.add_argument("--epochs", type=int, default=Distillation().epochs, help="of distillation (8)")
+    command.add_argument("--epochs", type=int, default=Distillation().epochs, help="of distillation (60)")
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same weights (0)")
     command.add_argument("--run", type=Path, default=Path("runs/compress"), help="folder for variants (runs/compress)")
     command = add(experiment)

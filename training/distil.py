@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from tqdm import trange
 
 from training.augment import Augmentation, augment
 from training.data import Digits
@@ -21,7 +22,7 @@ NARROW = Widths(conv1=6, conv2=12, fc1=32)
 class Distillation:
     """How to imitate; the learning rate falls from its peak to 0 as half a cosine."""
 
-    epochs: int = 8
+    epochs: int = 60
     batch_size: int = 256
     learning_rate: float = 0.006
     softness: float = 2.0  # the temperature at which both networks' answers are compared
@@ -67,7 +68,7 @@ def imitate(
     generator = torch.Generator().manual_seed(how.seed)
     batches = len(digits) // how.batch_size
     steps = how.epochs * batches
-    for epoch in range(how.epochs):
+    for epoch in trange(how.epochs, desc="distilling", unit="epoch"):
         order = torch.randperm(len(digits), generator=generator)
         for batch in range(batches):
             done = (epoch * batches + batch) / steps

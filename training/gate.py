@@ -54,9 +54,9 @@ class Comparison:
 
 
 def compare(
-    before: DigitSession, after: DigitSession, images_u8: NDArray[np.uint8], labels: Sequence[str]
+    before: DigitSession, after: DigitSession, images_u8: NDArray[np.uint8], labels: Sequence[str | None]
 ) -> Comparison:
-    """Have two versions answer uint8 [N, 28, 28] whose labels are known."""
+    """Have two versions answer uint8 [N, 28, 28] whose labels are known; None for one that ought to be rejected."""
     (right_before, loss_before), (right_after, loss_after) = (
         _answer(session, images_u8, labels) for session in (before, after)
     )
@@ -97,7 +97,7 @@ def require_better(new: Comparison, old: Comparison | None, *, bound: float, unm
 
 
 def _answer(
-    session: DigitSession, images_u8: NDArray[np.uint8], labels: Sequence[str]
+    session: DigitSession, images_u8: NDArray[np.uint8], labels: Sequence[str | None]
 ) -> tuple[NDArray[np.bool_], float | None]:
     manifest = session.artifact.manifest
     judge = Judge(manifest)
@@ -107,9 +107,10 @@ def _answer(
     answers = [judge.decide(*row).label for row in zip(logits, probabilities, strict=True)]
     said = [None if answer is None else manifest.labels[answer] for answer in answers]
     right = np.array([one == label for one, label in zip(said, labels, strict=True)], bool)
-    if not set(labels) <= set(manifest.labels):
+    places = [manifest.labels.index(label) for label in labels if label in manifest.labels]
+    if len(places) < len(labels):
         return right, None
-    wanted = probabilities[np.arange(len(labels)), [manifest.labels.index(label) for label in labels]]
+    wanted = probabilities[np.arange(len(labels)), places]
     return right, float(-np.log(np.maximum(wanted, 1e-12)).mean())
 
 

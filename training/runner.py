@@ -48,7 +48,7 @@ def run_recipe(
     train_set = load_mnist(data, train=True)
     training, validation = split(train_set, recipe.validation_images)
     if recipe.pool is not None:
-        training = _with_pool(training, _pool_of(training, recipe.pool, folder))
+        training = with_pool(training, pool_of(training, recipe.pool, folder))
     training, validation = training.to(device), validation.to(device)
     run = resume(recipe, seed, folder, device) if continue_run else start(recipe, seed, device)
     while run.epoch < recipe.epochs:
@@ -68,7 +68,7 @@ def judge(report: dict[str, Any], net: ConvNet, recipe: Recipe, folder: Path, da
         report["temperature"] = fit_temperature(logits, validation.labels)
         report["metrics"]["validation"] = asdict(measure(logits, validation.labels, report["temperature"]))
     if recipe.pool is not None:
-        pictures = _with_pool(validation, _pool_of(validation, VALIDATION_PLAN, folder))
+        pictures = with_pool(validation, pool_of(validation, VALIDATION_PLAN, folder))
         thresholds = fit_thresholds(logits_of(net, pictures), pictures.labels, report["temperature"])
         report["thresholds"] = asdict(thresholds)
         report["metrics"]["pictures"] = _judge_pictures(net, test, report["temperature"], thresholds, folder)
@@ -90,7 +90,7 @@ def _judge_pictures(
     net: ConvNet, test: Digits, temperature: float, thresholds: Thresholds, folder: Path
 ) -> Mapping[str, Any]:
     """Answer pictures made from the test set's digits, a rejected digit counting as wrong; shares 0..1 by kind."""
-    pool = _with_mnist(_pool_of(test, TEST_PLAN, folder), test)
+    pool = _with_mnist(pool_of(test, TEST_PLAN, folder), test)
     logits = logits_of(net, Digits(torch.from_numpy(pool.images), torch.from_numpy(pool.labels)))
     rejected = rejection_by_kind(logits, pool.kinds, pool.rejected, temperature, thresholds)
     shows_digit = set(pool.kinds[pool.labels != NO_DIGIT].tolist())
@@ -116,7 +116,7 @@ def _one_epoch(run: Run, recipe: Recipe, training: Digits, validation: Digits, s
             bar.set_postfix(loss=f"{run.history[-1]['loss']:.4f}", validation=f"{100 * accuracy:.2f}%")
 
 
-def _pool_of(digits: Digits, plan: PoolPlan, folder: Path) -> Pool:
+def pool_of(digits: Digits, plan: PoolPlan, folder: Path) -> Pool:
     """Take the pool of some digits, kept beside the run folders so that several runs share it."""
     return load_pool(digits.images.numpy(), digits.labels.numpy(), plan, folder.parent, torch.get_num_threads())
 
@@ -131,7 +131,7 @@ def _with_mnist(pool: Pool, test: Digits) -> Pool:
     )
 
 
-def _with_pool(digits: Digits, pool: Pool) -> Digits:
+def with_pool(digits: Digits, pool: Pool) -> Digits:
     """Put the pool's pictures behind the digits, except those that preprocessing turns down by itself."""
     kept = ~pool.rejected
     images = np.concatenate([digits.images.numpy(), pool.images[kept]])

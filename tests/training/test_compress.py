@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from service.session import DigitSession
 from service.settings import SHIPPED_MODEL
 from training.augment import Augmentation
 from training.cells import CELLS, DynamicNet
-from training.compress import Measured, verdict, with_model
+from training.compress import NO_PICTURE, Measured, verdict, with_model
 from training.cost import Cost, as_artifact, cost_of
 from training.distil import NARROW, Distillation, imitate, narrow, prune, zeros
 from training.experiments import multiplications
@@ -45,6 +47,13 @@ def measured(points: float, cpu_s: float) -> Measured:
 def test_the_verdict_needs_both_the_gate_and_a_gain(points: float, cpu_s: float, words: str) -> None:
     """Faster and worse does not pass; as good and as slow does not pay."""
     assert verdict(measured(points, cpu_s), SHIPPED) == words
+
+
+@pytest.mark.parametrize(("name", "points", "passes"), [("drawn", -0.2, False), (NO_PICTURE, -0.2, True)])
+def test_every_kind_of_picture_has_a_bound_of_its_own(name: str, points: float, *, passes: bool) -> None:
+    """What is measured on few pictures may lose a little more."""
+    one = measured(points, 10)
+    assert replace(one, found={name: one.found["MNIST test"]}).passes == passes
 
 
 def test_a_pruned_network_keeps_its_zeros_through_training() -> None:

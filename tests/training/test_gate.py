@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,7 +45,7 @@ def pictures(*firsts: int) -> NDArray[np.uint8]:
     return images
 
 
-def compared(before: Fixed, after: Fixed, images: NDArray[np.uint8], labels: list[str]) -> Comparison:
+def compared(before: Fixed, after: Fixed, images: NDArray[np.uint8], labels: Sequence[str | None]) -> Comparison:
     """Compare two sessions that are stand-ins."""
     return compare(before, after, images, labels)  # type: ignore[arg-type]
 
@@ -109,3 +110,10 @@ def test_a_version_that_lacks_a_label_has_no_log_loss_and_is_never_right_about_i
     result = compared(Fixed(labels=("0", "7")), Fixed(), pictures(250, 240), ["1", "1"])
     assert (result.loss_before, result.right_before, result.right_after) == (None, 0, 2)
     assert result.is_better
+
+
+def test_a_picture_that_ought_to_be_rejected_is_right_when_it_is() -> None:
+    """A version that answers where the old one had doubts is worse, however sure it is."""
+    result = compared(Fixed(min_confidence=0.9), Fixed(), pictures(255, 128), [None, None])
+    assert (result.right_before, result.right_after, result.broken) == (1, 0, 1)
+    assert result.loss_before is None
