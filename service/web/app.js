@@ -17,7 +17,7 @@ async function ask({ final }, signal) {
     const prediction = await post("predict", blob, signal);
     answer.update(prediction, performance.now() - asked, final);
     tell(null);
-    await lookInside(blob, signal);
+    if (!asking.isHurried) await lookInside(blob, signal);
   } catch (error) {
     if (error.name === "AbortError") return;
     answer.stale();
@@ -59,7 +59,7 @@ function changed(final) {
     inside.reset();
     tell(null);
   } else {
-    asking.request({ final });
+    asking.request({ final }, final);
   }
 }
 

@@ -53,6 +53,8 @@ export class Newest {
   #busy;
   #waiting = null;
   #running = null;
+  #urgent = false;
+  #hurry = () => {};
 
   /** `busy` is told true when something begins to run, and false when nothing runs or waits any more. */
   constructor(job, busy) {
@@ -60,10 +62,17 @@ export class Newest {
     this.#busy = busy;
   }
 
-  /** Ask for a run; several calls while one is running become one. */
-  request(detail) {
+  /** Ask for a run; several calls while one is running become one. An urgent one waits for no pause. */
+  request(detail, urgent) {
     this.#waiting = detail;
+    this.#urgent = urgent;
+    if (urgent) this.#hurry();
     if (!this.#running) this.#run();
+  }
+
+  /** Whether something urgent waits, so that the running job had better do without extras. */
+  get isHurried() {
+    return this.#waiting !== null && this.#urgent;
   }
 
   /** Drop what is waiting and abort what runs: its answer would be stale. */
@@ -82,7 +91,12 @@ export class Newest {
       this.#waiting = null;
       this.#running = controller;
       await this.#job(detail, controller.signal);
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      if (!this.isHurried) {
+        await new Promise((resolve) => {
+          this.#hurry = resolve;
+          setTimeout(resolve, PAUSE);
+        });
+      }
       if (this.#running !== controller) return; // cancelled, and perhaps started anew, meanwhile
     }
     this.#running = null;

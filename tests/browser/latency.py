@@ -34,13 +34,13 @@ def main(origin: str, rounds: int = 5) -> None:
         visit.page.evaluate(WATCH)
         spans: list[float] = []
         for _ in range(rounds):
-            for digit, strokes in DIGITS.items():
+            for name, strokes in DIGITS.items():
                 if visit.find("#clear").is_enabled():
                     visit.find("#clear").click()
                 visit.wait()
                 visit.page.evaluate("spans.length = 0")
                 visit.draw(strokes)
-                visit.see_digit(digit)
+                visit.see_digit(name[0])
                 visit.wait()
                 visit.page.wait_for_function("spans.length > 0")
                 spans.append(visit.page.evaluate("spans.at(-1)"))
