@@ -1,22 +1,30 @@
-"""One client's connection: uvicorn's HTTP/1.1 protocol, with the limits that it lacks on a request's head."""
+"""One client's connection: uvicorn's HTTP/1.1 protocol, with limits on a request's head, and refusals that arrive."""
 
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.errors import HeadTooLarge, RequestError, RequestTimeout
+from service.http import LINGER_BYTES, LINGER_S, error_reply
 
 FIRST_REQUEST_S = 30.0  # a connection on which nothing comes
 HEAD_S = 10.0  # a head that has begun and does not end
 HEAD_BYTES = 64 * 1024  # request line and headers together
-_REFUSAL = b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class GuardedConnection(HttpToolsProtocol):
-    """Closes a connection that sends no head, too slow a head, or one without end; uvicorn waits and keeps it all."""
+    """Closes a connection that sends no head, too slow a head, or one without end; uvicorn waits and keeps it all.
+
+    What cannot be read as a request is refused as any other, and its sender is heard out, so that no reset takes the
+    refusal away from him.
+    """
 
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _discarded: int | None = None  # bytes that came after a refusal
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the client a limited time for its first byte."""
@@ -25,14 +33,28 @@ class GuardedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether a head is still open: neither headers nor a body have come to an end."""
+        if self._discarded is not None:
+            self._discarded += len(data)
+            if self._discarded > LINGER_BYTES:
+                self.transport.close()
+            return
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_bytes == 0 or self.transport.is_closing():
             return
         if self._head_bytes > HEAD_BYTES:
-            self._refuse(b"431 Request Header Fields Too Large")
+            self._refuse(
+                HeadTooLarge(
+                    f"the request's head has more than {HEAD_BYTES} bytes, which is the limit; send fewer headers"
+                )
+            )
         elif self._head_timer is None and self._is_idle():
-            self._head_timer = self.loop.call_later(HEAD_S, self._refuse, b"408 Request Timeout")
+            late = RequestTimeout(f"the request's head did not end within {HEAD_S:g} s; send it at once")
+            self._head_timer = self.loop.call_later(HEAD_S, self._refuse, late)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what uvicorn cannot parse."""
+        self._refuse(RequestError(f"{msg} Send HTTP/1.1, and the body by its Content-Length or in chunks, not by both"))
 
     def on_headers_complete(self) -> None:
         """Begin the request, and end the guard on its head."""
@@ -63,10 +85,27 @@ class GuardedConnection(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _refuse(self, status: bytes) -> None:
+    def _refuse(self, error: RequestError) -> None:
+        """Answer with an error, unless an answer has begun; then take no more requests, and close when all is read."""
         self._end_head()
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._discarded is not None:
             return
-        if self._is_idle():
-            self.transport.write(_REFUSAL % status)
-        self.transport.close()
+        self._discarded = 0
+        idle = self._is_idle()
+        if not idle and (self.cycle.response_started or not self.cycle.more_body):
+            self.transport.close()
+            return
+        if not idle:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        reply = error_reply(error)
+        self.transport.write(
+            b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (reply.status, HTTPStatus(reply.status).phrase.encode(), reply.content_type, len(reply.body), reply.body)
+        )
+        if not self.transport.can_write_eof():  # TLS
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._head_timer = self.loop.call_later(LINGER_S, self.transport.close)

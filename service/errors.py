@@ -61,6 +61,13 @@ class RequestTimeout(RequestError):
     code = "request_timeout"
 
 
+class HeadTooLarge(RequestError):
+    """Request line and headers, or the trailers, are larger than the limit."""
+
+    status = 431
+    code = "request_header_fields_too_large"
+
+
 class PayloadTooLarge(RequestError):
     """The body is larger than the limit; it was not read to its end."""
 

@@ -142,3 +142,84 @@ def test_no_refusal_is_written_into_an_answer() -> None:
             assert rest == b""
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("limit_bytes", "limit_s"), [(HEAD_BYTES, LIMIT_S * 2), (2**40, 0.01)], ids=["bytes", "time"])
+def test_who_is_refused_is_heard_out_for_so_long_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch, limit_bytes: int, limit_s: float
+) -> None:
+    """A sender without end has the connection closed on him."""
+    monkeypatch.setattr(service.connection, "LINGER_BYTES", limit_bytes)
+    monkeypatch.setattr(service.connection, "LINGER_S", limit_s)
+
+    async def send_without_end(writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"a" * HEAD_BYTES)
+            await writer.drain()
+
+    async def scenario() -> None:
+        async with talk(ok) as one:
+            with pytest.raises(ConnectionError):
+                await send_without_end(one.writer)
+
+    asyncio.run(scenario())
+
+
+def test_a_request_whose_body_breaks_off_is_refused_and_its_work_ends() -> None:
+    """The application learns that nobody waits, and what it still sends does not follow the refusal."""
+    seen: list[str] = []
+
+    async def stubborn(_: Scope, receive: Receive, send: Send) -> None:
+        while (kind := (await receive())["type"]) == "http.request":
+            pass
+        seen.append(kind)
+        await send(OK)
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def scenario() -> bytes:
+        async with talk(stubborn) as one:
+            one.writer.write(CHUNKED)
+            await until(lambda: one.connection.cycle)
+            one.writer.write(b"no length\r\n")
+            return await one.reader.read()
+
+    answer = asyncio.run(scenario())
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b" 200 " not in answer
+    assert seen == ["http.disconnect"]
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [b"X" * 2 * HEAD_BYTES, CHUNKED.replace(b"1\r\na", b"20000\r\n" + b"a" * 0x20000) + b"no length\r\n"],
+    ids=["head", "body that nobody has read"],
+)
+def test_what_comes_after_a_refusal_is_read(refused: bytes) -> None:
+    """Closed with unread bytes, a socket sends a reset, which may take the refusal away from the sender."""
+
+    async def busy(_: Scope, __: Receive, ___: Send) -> None:
+        await asyncio.sleep(LIMIT_S)
+
+    async def scenario() -> None:
+        async with talk(busy) as one:
+            one.connection.data_received(refused)  # in one piece
+            assert (await one.reader.read()).startswith(b"HTTP/1.1 4")
+            one.writer.write(b"more")
+            await until(lambda: one.connection._discarded)
+
+    asyncio.run(scenario())
+
+
+def test_a_request_in_work_is_not_answered_by_what_is_wrong_with_the_next() -> None:
+    """Its sender would take the 400 for the answer."""
+
+    async def busy(_: Scope, receive: Receive, __: Send) -> None:
+        while (await receive())["type"] == "http.request":
+            pass
+
+    async def scenario() -> bytes:
+        async with talk(busy) as one:
+            one.writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\0\0\0")
+            return await one.reader.read()
+
+    assert asyncio.run(scenario()) == b""
