@@ -58,8 +58,10 @@ def read_ink(grey: Grey) -> Iterator[Ink]:
     even_border = float(np.mean(np.abs(border.astype(np.int16) - ground) <= EVEN))
     far = np.count_nonzero(away > 4 * EVEN) / grey.size
     between = 1 - far - np.count_nonzero(away <= EVEN) / grey.size
-    least, most = (0.6, 0.3) if min(grey.shape) < CROP else (0.85, 0.05)
-    if even_border > least and between < most and far < 0.45:
+    crop = min(grey.shape) < CROP
+    least, most = (0.6, 0.3) if crop else (0.85, 0.05)
+    thickest = 0.65 if crop and even_border > 0.75 else 0.45
+    if even_border > least and between < most and far < thickest:
         yield _on_canvas(grey, ground)
     soft = np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(0.8)))
     side = max(grey.shape)

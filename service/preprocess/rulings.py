@@ -10,6 +10,7 @@ from service.preprocess.window import highest, lowest
 
 Mask = NDArray[np.bool_]
 CROP = 100  # pixels; in a smaller drawing a line that crosses the middle is a stroke
+DARKER = 1.3  # times as strong as a line is what crosses it
 SMALLEST = 24  # pixels; below, a stroke of the digit and a line cannot be told apart
 
 
@@ -29,18 +30,19 @@ def without_rulings(mask: Mask, contrast: NDArray[np.uint8], *, clean: bool, tig
         return mask, np.zeros_like(mask)
     lines = _both_ways(mask, clean=clean, ends=2 if tight else 1)
     rest = mask & ~lines[0] & ~lines[1]
-    if clean and _reaches_edge(rest):  # may be a digit that is cut off
+    if clean and (tight or _reaches_edge(rest)):  # may be a digit that is cut off
         lines = _both_ways(mask, clean=clean, ends=2)
         rest = mask & ~lines[0] & ~lines[1]
-        if sum(len(find_components(line)) for line in lines) == 1 and _reaches_edge(rest):
+        if sum(len(find_components(line)) for line in lines) == 1 and (tight or _reaches_edge(rest)):
             return mask, np.zeros_like(mask)  # or run across all of it
     kept = rest
     for line, axis in zip(lines, (0, 1), strict=True):
         if line.any():
             thickness = _thickness(line, axis)
             kept = kept | (line & mask & _near(rest, 2 * thickness + 1, axis))
-            # What is written over a line is darker than the line alone.
-            kept |= line & (contrast > 1.6 * float(np.median(contrast[line])) + 8)
+            # What is written over a line is darker than the line alone, whose own outline is lighter than its middle.
+            middle = np.where(line, contrast, 0).max(axis)
+            kept |= line & (contrast > DARKER * float(np.median(middle[middle > 0])) + 8)
     return kept, mask & ~kept
 
 

@@ -279,6 +279,19 @@ def test_a_tight_crop_keeps_its_polarity(session: DigitSession, digit: int, *, l
     assert read(session, prepare(255 - picture if light_on_dark else picture)) == digit
 
 
+@pytest.mark.parametrize("light_on_dark", [False, True])
+@pytest.mark.parametrize("digit", [0, 2, 3, 5])
+def test_a_thick_digit_in_a_small_crop_keeps_its_polarity(
+    session: DigitSession, digit: int, *, light_on_dark: bool
+) -> None:
+    """The ink covers half of the picture or more, and leaves an even border of a few pixels."""
+    ink = drawn(digit, size=(58, 80), height=60, pen=15)
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    ink = np.pad(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 4)
+    pixels = np.asarray(Image.fromarray(black_on_white(ink)).filter(ImageFilter.GaussianBlur(1)))
+    assert read(session, prepare(255 - pixels if light_on_dark else pixels)) == digit
+
+
 @pytest.mark.parametrize("digit", DRAWINGS)
 def test_sixteen_pixels_are_enough(session: DigitSession, digit: int) -> None:
     """A digit of 16x16 pixels that touches all sides is read, grey and binary."""

@@ -136,6 +136,28 @@ def test_a_tight_bar_is_no_line() -> None:
     assert np.array_equal(kept, seven)
 
 
+def test_a_bar_just_inside_a_tight_crop_is_no_line() -> None:
+    """A blurred 7 whose foot ends before the picture's edge does keeps its bar too, if it is read as tight."""
+    seven = np.zeros((80, 70), bool)
+    seven[2:9, 1:69] = True
+    for row in range(9, 77):
+        seven[row, 55 - row // 2 : 63 - row // 2] = True
+    kept, _ = without_rulings(seven, seven.astype(np.uint8) * 200, clean=True, tight=True)
+    assert np.array_equal(kept, seven)
+
+
+def test_a_soft_line_goes_with_its_dark_middle() -> None:
+    """A scanned line is strongest in its middle, which is no stroke across it; a darker stroke across it stays."""
+    contrast = np.zeros((46, 60), np.uint8)
+    for row, strength in zip(range(3, 8), (20, 60, 130, 60, 20), strict=True):
+        contrast[row] = strength
+    contrast[3:30, 28:33] = 220
+    kept, gone = without_rulings(contrast > 16, contrast, clean=True)
+    assert kept[3:30, 28:33].all()
+    assert gone[3:8, :20].all()
+    assert gone[3:8, 41:-1].all()
+
+
 def test_two_levels_are_told_from_a_slope() -> None:
     """Otsu's split explains all of a two-tone picture and three quarters of an even slope."""
     two = np.repeat(np.array([40, 200], np.uint8), 500)
