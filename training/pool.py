@@ -48,11 +48,11 @@ Images = NDArray[np.uint8]
 class PoolPlan:
     """How many pictures to make of each kind; `printed` is left out, because only handwriting is trained on."""
 
-    photo: int = 600
-    canvas: int = 500
-    form: int = 1200
-    tight: int = 3000
-    other: int = 500
+    photo: int = 900
+    canvas: int = 800
+    form: int = 2000
+    tight: int = 4000
+    other: int = 800
     seed: int = 0
 
     def counts(self) -> dict[str, int]:

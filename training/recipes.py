@@ -23,6 +23,7 @@ class Recipe:
     schedule: Literal["constant", "one_cycle"] = "constant"
     warmup: float = 0.2  # share of the steps that one_cycle climbs
     label_smoothing: float = 0.0
+    expansion: int = 0  # train on products of so many times the channels in place of the weights; 0 on the weights
     average_decay: float = 0.0  # exponential moving average of the weights, per step; 0 keeps the last weights
     bfloat16: bool = False  # convolutions in half the bits; weights, loss and steps stay float32
     augmentation: Augmentation | None = None
@@ -48,12 +49,13 @@ RECIPES = {
         Recipe(name="article"),
         Recipe(
             name="best",
-            epochs=100,
+            epochs=60,
             batch_size=256,
             optimizer="adamw",
-            learning_rate=0.008,
+            learning_rate=0.004,
             weight_decay=0.01,
             schedule="one_cycle",
+            expansion=4,
             average_decay=0.999,
             bfloat16=True,
             augmentation=Augmentation(),

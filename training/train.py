@@ -15,6 +15,7 @@ from training.augment import augment
 from training.checkpoint import STATE, WEIGHTS, read_tensors, write_tensors
 from training.data import Digits
 from training.errors import CheckpointError
+from training.expand import expand
 from training.model import ConvNet, normalise
 from training.recipes import Recipe
 
@@ -31,7 +32,7 @@ Progress = Callable[[int, float, float], None]
 class Run:
     """A training run between two epochs: all that an interrupt must not lose."""
 
-    net: ConvNet
+    net: ConvNet  # its weights may be products of larger ones (see `expand`)
     averaged: ConvNet
     optimizer: torch.optim.Optimizer
     epoch: int = 0
@@ -43,8 +44,11 @@ def start(recipe: Recipe, seed: int, device: torch.device) -> Run:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = ConvNet()
+        averaged = copy.deepcopy(net).to(device).to(memory_format=torch.channels_last)
+        if recipe.expansion:
+            expand(net, recipe.expansion)
     net = net.to(device).to(memory_format=torch.channels_last)
-    return Run(net=net, averaged=copy.deepcopy(net), optimizer=_optimizer(recipe, net))
+    return Run(net=net, averaged=averaged, optimizer=_optimizer(recipe, net))
 
 
 def train_epoch(run: Run, recipe: Recipe, seed: int, digits: Digits, progress: Progress | None = None) -> None:
@@ -146,8 +150,9 @@ def _optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
 def _average(run: Run, recipe: Recipe, step: int) -> None:
     """Move the averaged weights towards the current ones; early steps move further, to forget the random start."""
     decay = min(recipe.average_decay, (1 + step) / (10 + step))
-    for averaged, current in zip(run.averaged.parameters(), run.net.parameters(), strict=True):
-        averaged.lerp_(current, 1 - decay)
+    for name, averaged in run.averaged.named_parameters():
+        layer, _, kind = name.rpartition(".")
+        averaged.lerp_(getattr(run.net.get_submodule(layer), kind), 1 - decay)
 
 
 def _below(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:

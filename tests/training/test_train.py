@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,9 +10,11 @@ from samples import stripes
 
 from training import train
 from training.augment import Augmentation
+from training.checkpoint import WEIGHTS, read_tensors
 from training.data import Digits
 from training.errors import CheckpointError
 from training.measure import logits_of, measure
+from training.model import ConvNet, count_parameters
 from training.pool import PoolPlan
 from training.recipes import RECIPES, Recipe
 from training.train import Run
@@ -43,10 +46,10 @@ def same(one: Run, other: Run) -> bool:
     return all(torch.equal(a, b) for x, y in pairs for a, b in zip(x.parameters(), y.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(tmp_path: Path, optimizer: str) -> None:
+@pytest.mark.parametrize("change", [{"optimizer": "sgd"}, {"optimizer": "adamw"}, {"expansion": 2}])
+def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(tmp_path: Path, change: dict[str, Any]) -> None:
     """An interrupt between epochs costs nothing: weights, averages, optimizer and random numbers go on."""
-    recipe, digits = replace(TINY, optimizer=optimizer), stripes()
+    recipe, digits = replace(TINY, **change), stripes()
     interrupted = trained(recipe, 3, digits, epochs=2)
     train.save(interrupted, recipe, 3, tmp_path)
     resumed = train.resume(recipe, 3, tmp_path, CPU)
@@ -71,6 +74,20 @@ def test_training_learns() -> None:
     digits = stripes()
     run = trained(replace(TINY, epochs=8), 0, digits, epochs=8)
     assert measure(logits_of(run.averaged, digits), digits.labels).accuracy > 0.9
+
+
+def test_an_expanded_run_ends_in_the_article_s_network(tmp_path: Path) -> None:
+    """It trains on factors, learns, and saves their products alone: 21,840 parameters that answer the same."""
+    recipe, digits = replace(TINY, epochs=8, expansion=2, average_decay=0.0), stripes()
+    run = trained(recipe, 0, digits, epochs=8)
+    assert count_parameters(run.net) > count_parameters(run.averaged) == 21_840
+    train.save(run, recipe, 0, tmp_path)
+    weights, _ = read_tensors(tmp_path / WEIGHTS)
+    plain = ConvNet()
+    plain.load_state_dict(weights)
+    logits = logits_of(plain, digits)
+    torch.testing.assert_close(logits, logits_of(run.net, digits), rtol=1e-4, atol=1e-4)
+    assert measure(logits, digits.labels).accuracy > 0.9
 
 
 def test_pictures_without_a_digit_learn_a_high_energy() -> None:
