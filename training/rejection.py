@@ -10,14 +10,17 @@ from torch import Tensor
 
 from training.pool import NO_DIGIT, Pool
 
-OTHERS_REJECTED = 0.86
+OTHERS_REJECTED = 0.87
 """Share of the validation pictures without a digit that the thresholds must reject; the ink itself rejects others."""
 
-STEPS = 50
-"""How many energies are tried, from 0 downwards in steps of 0.1."""
+ENERGIES = tuple(round(2.0 - 0.1 * step, 1) for step in range(71))
+"""The energies that are tried, the most lenient first."""
 
 CONFIDENCE_LOSS = 0.0001
 """Share of the digits under the energy that may be called "unsure"."""
+
+UNSURE = 0.4
+"""Below so much confidence at most an answer is "unsure": more costs right answers and hardly rejects anything else."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,16 @@ class Thresholds:
 def fit_thresholds(logits: Tensor, labels: Tensor, temperature: float) -> Thresholds:
     """Fit both thresholds on logits `[N, 10]` of validation pictures; labels `[N]` are 0..9 or NO_DIGIT.
 
-    The free energy -log sum exp(logit) is the log-odds of "no digit" that training taught (see `train.with_none`), so 0
-    is where both are equally likely; a lower threshold is taken only if that is too lenient. A stricter one, fitted to
-    lose few of MNIST's digits, was measured to lose many of other people's (docs/training.md).
+    The free energy -log sum exp(logit) is the log-odds of "no digit" that training taught (see `train.with_none`). The
+    most lenient threshold is taken that rejects enough of what is no digit: each stricter one was measured to lose more
+    of other people's digits than of MNIST's (docs/training.md).
     Both are computed from logits divided by the temperature, as the served graph gives them.
     """
     energies, confidences = _signals(logits, temperature)
     digits = labels != NO_DIGIT
-    for step in range(STEPS):
-        max_energy = 0.0 - 0.1 * step
+    for max_energy in ENERGIES:
         below = energies <= max_energy
-        min_confidence = float(confidences[digits & below].quantile(CONFIDENCE_LOSS))
+        min_confidence = min(UNSURE, float(confidences[digits & below].quantile(CONFIDENCE_LOSS)))
         accepted = below & (confidences >= min_confidence)
         if float(accepted[~digits].sum()) <= (1 - OTHERS_REJECTED) * float((~digits).sum()):
             break
