@@ -1,4 +1,4 @@
-"""Measure the look inside: `python tests/browser/latency.py http://localhost:3000 [ROUNDS]`.
+"""Measure the look inside: `python tests/browser/latency.py http://127.0.0.1:3000 [ROUNDS]`.
 
 In the visitor's browser, from the moment in which the button is let go after the last stroke to the frame that shows
 the maps of the whole drawing.

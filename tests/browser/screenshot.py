@@ -1,4 +1,4 @@
-"""Take the README's picture of the page: `python tests/browser/screenshot.py http://localhost:3000`."""
+"""Take the README's picture of the page: `python tests/browser/screenshot.py http://127.0.0.1:3000`."""
 
 from __future__ import annotations
 
