@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from service.errors import PictureTooLarge, UndecodablePicture
 
@@ -50,6 +50,11 @@ def decode_grey(data: bytes, *, max_pixels: int = MAX_PIXELS, work_side: int = W
         raise PictureTooLarge(f"The picture is too large to decode: {error} Send a smaller picture.") from error
     except PictureTooLarge:
         raise
+    except UnidentifiedImageError as error:
+        raise UndecodablePicture(
+            f"The {len(data)} bytes sent are in no picture format that is read here; "
+            "send a PNG, JPEG, WebP, GIF, BMP or TIFF file."
+        ) from error
     # Pillow's plugins answer hostile bytes with almost any exception there is (OSError, SyntaxError, ValueError,
     # struct.error, zlib.error, KeyError, MemoryError...); whatever it was, the file is what is wrong.
     except Exception as error:
