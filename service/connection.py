@@ -33,7 +33,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether a head is still open: neither headers nor a body have come to an end."""
-        if self._discarded is not None:
+        if self._discarded is not None:  # refused
             self._discarded += len(data)
             if self._discarded > LINGER_BYTES:
                 self.transport.close()
@@ -51,6 +51,11 @@ class GuardedConnection(HttpToolsProtocol):
         elif self._head_timer is None and self._is_idle():
             late = RequestTimeout(f"the request's head did not end within {HEAD_S:g} s; send it at once")
             self._head_timer = self.loop.call_later(HEAD_S, self._refuse, late)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it only waits for its sender to end, which has a limit of its own."""
+        return self._discarded is not None
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what uvicorn cannot parse."""
@@ -88,15 +93,17 @@ class GuardedConnection(HttpToolsProtocol):
     def _refuse(self, error: RequestError) -> None:
         """Answer with an error, unless an answer has begun; then take no more requests, and close when all is read."""
         self._end_head()
-        if self.transport.is_closing() or self._discarded is not None:
+        if self.transport.is_closing() or self.is_refused:
             return
         self._discarded = 0
         idle = self._is_idle()
-        if not idle and (self.cycle.response_started or not self.cycle.more_body):
+        # Not into an answer, nor ahead of one: what is queued behind the request in work stands in `pipeline`.
+        if not idle and (self.pipeline or self.cycle.response_started or not self.cycle.more_body):
             self.transport.close()
             return
         if not idle:
             self.cycle.disconnected = True
+            self.cycle.waiting_for_100_continue = False
             self.cycle.message_event.set()
         reply = error_reply(error)
         self.transport.write(

@@ -113,7 +113,9 @@ class Drain:
 
 
 def _close_if_idle(connection: Any, *, fresh: bool) -> None:
-    """Close a connection that waits for a request, unless one has just come."""
+    """Close a connection that waits for a request, unless one has just come or it is being refused."""
+    if getattr(connection, "is_refused", False):
+        return
     cycle = getattr(connection, "cycle", None)
     transport = connection.transport
     if cycle is not None and not cycle.response_complete:

@@ -165,8 +165,12 @@ def test_who_is_refused_is_heard_out_for_so_long_and_no_longer(
     asyncio.run(scenario())
 
 
-def test_a_request_whose_body_breaks_off_is_refused_and_its_work_ends() -> None:
-    """The application learns that nobody waits, and what it still sends does not follow the refusal."""
+@pytest.mark.parametrize("expects", [False, True])
+def test_a_request_whose_body_breaks_off_is_refused_and_its_work_ends(*, expects: bool) -> None:
+    """The application learns that nobody waits, and what it still sends does not follow the refusal.
+
+    Nor does the "100 Continue" that is due when it begins to read, were it to begin after the refusal.
+    """
     seen: list[str] = []
 
     async def stubborn(_: Scope, receive: Receive, send: Send) -> None:
@@ -178,13 +182,20 @@ def test_a_request_whose_body_breaks_off_is_refused_and_its_work_ends() -> None:
 
     async def scenario() -> bytes:
         async with talk(stubborn) as one:
-            one.writer.write(CHUNKED)
-            await until(lambda: one.connection.cycle)
-            one.writer.write(b"no length\r\n")
-            return await one.reader.read()
+            if expects:
+                head = CHUNKED.partition(b"\r\n\r\n")[0]
+                one.connection.data_received(head + b"\r\nExpect: 100-continue\r\n\r\nno length\r\n")
+            else:
+                one.writer.write(CHUNKED)
+                await until(lambda: one.connection.cycle)
+                one.writer.write(b"no length\r\n")
+            answer = await one.reader.read()
+            await until(lambda: seen)
+            return answer
 
     answer = asyncio.run(scenario())
     assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 400 ") == 1
     assert b" 200 " not in answer
     assert seen == ["http.disconnect"]
 
@@ -210,7 +221,10 @@ def test_what_comes_after_a_refusal_is_read(refused: bytes) -> None:
     asyncio.run(scenario())
 
 
-def test_a_request_in_work_is_not_answered_by_what_is_wrong_with_the_next() -> None:
+@pytest.mark.parametrize(
+    "after", [b"\0\0\0", CHUNKED.replace(b"1\r\na", b"no length")], ids=["no request", "a broken body"]
+)
+def test_a_request_in_work_is_not_answered_by_what_is_wrong_with_the_next(after: bytes) -> None:
     """Its sender would take the 400 for the answer."""
 
     async def busy(_: Scope, receive: Receive, __: Send) -> None:
@@ -219,7 +233,7 @@ def test_a_request_in_work_is_not_answered_by_what_is_wrong_with_the_next() -> N
 
     async def scenario() -> bytes:
         async with talk(busy) as one:
-            one.writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\0\0\0")
+            one.writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + after)
             return await one.reader.read()
 
     assert asyncio.run(scenario()) == b""

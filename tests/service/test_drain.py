@@ -62,6 +62,15 @@ def test_only_a_connection_that_waits_is_closed(
             assert not cycle.keep_alive  # closed with its answer
 
 
+def test_who_is_being_refused_is_left_to_his_own_limit() -> None:
+    """A reset would take the refusal away from him."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        transport = Transport(ours)
+        _close_if_idle(SimpleNamespace(cycle=None, transport=transport, is_refused=True), fresh=False)
+        assert not transport.closed
+
+
 def draining(*, is_last: bool) -> Drain:
     """Make a drain whose gateway is a stand-in."""
     gateway: Any = SimpleNamespace(drain=lambda: None, is_last=lambda: is_last, listeners=())
