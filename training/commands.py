@@ -47,7 +47,7 @@ def compress(options: argparse.Namespace) -> None:
     options.run.mkdir(parents=True, exist_ok=True)
     rows = [compression.measure_variant("shipped", material.shipped.model_bytes, material)]
     for name in names:
-        path = options.run / f"{name}-{material.shipped.manifest.sha256[:8]}-{options.epochs}.onnx"
+        path = options.run / f"{name}-{material.shipped.manifest.sha256[:8]}-{options.epochs}-{options.seed}.onnx"
         if not path.exists():
             path.write_bytes(compression.make(name, material, how))
         rows.append(compression.measure_variant(name, path.read_bytes(), material))

@@ -25,7 +25,10 @@ class Product(nn.Module):
         self.times, self.inner = times, inner
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, ...]:
-        """Draw factors whose product is as large as weights at their start; of `weight` only the shape counts."""
+        """Draw factors; of `weight` only the shape counts.
+
+        The standard deviation of their product is about 1 / sqrt(inputs of one output), twice that of torch's start.
+        """
         outputs, inputs, *kernel = weight.shape
         wide = self.times * outputs
         between = self.times * inputs if self.inner else inputs

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.errors import TrainingError
 from training.pool import NO_DIGIT, Pool
 
 OTHERS_REJECTED = 0.87
@@ -38,11 +39,18 @@ def fit_thresholds(logits: Tensor, labels: Tensor, temperature: float) -> Thresh
     most lenient threshold is taken that rejects enough of what is no digit: each stricter one was measured to lose more
     of other people's digits than of MNIST's (docs/training.md).
     Both are computed from logits divided by the temperature, as the served graph gives them.
+
+    Raises: TrainingError if no digit would be accepted, as of a network that has hardly been trained.
     """
     energies, confidences = _signals(logits, temperature)
     digits = labels != NO_DIGIT
     for max_energy in ENERGIES:
         below = energies <= max_energy
+        if not bool((digits & below).any()):
+            raise TrainingError(
+                f"no threshold fits: at an energy of {max_energy} no validation digit is accepted, and still not "
+                f"{OTHERS_REJECTED:.0%} of the other pictures are rejected; train for longer."
+            )
         min_confidence = min(UNSURE, float(confidences[digits & below].quantile(CONFIDENCE_LOSS)))
         accepted = below & (confidences >= min_confidence)
         if float(accepted[~digits].sum()) <= (1 - OTHERS_REJECTED) * float((~digits).sum()):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from training.errors import TrainingError
 from training.measure import fit_temperature, measure
 from training.pool import NO_DIGIT
 from training.rejection import OTHERS_REJECTED, UNSURE, fit_thresholds, rejection_by_kind
@@ -80,3 +81,10 @@ def test_too_lenient_thresholds_are_tightened() -> None:
     assert thresholds.max_energy < 0
     assert OTHERS_REJECTED <= shares["other"] < 0.9
     assert shares["digit"] <= 0.01
+
+
+def test_a_network_that_knows_nothing_gets_no_thresholds() -> None:
+    """Where no digit would be accepted, the error says so."""
+    labels = torch.cat([torch.arange(100) % 10, torch.full((100,), NO_DIGIT)])
+    with pytest.raises(TrainingError, match=r"no validation digit is accepted.*train for longer"):
+        fit_thresholds(torch.zeros(200, 10), labels, 1.0)
