@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import load, servers, table, variants
+from benchmarks import preprocess as ways
 from benchmarks.load import BenchmarkError, Measured
 from benchmarks.plot import draw
 from benchmarks.rounds import Plan, Row
@@ -123,3 +125,16 @@ def test_every_variant_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "photo", lambda: b"")  # drawing it takes seconds
     known = servers.servers()
     assert {"digits", "asgi", "fastapi", "bentoml"} | set(variants.VARIANTS) <= set(known)
+
+
+@pytest.mark.parametrize("name", ways.VARIANTS)
+def test_every_way_of_preparing_prepares(name: str) -> None:
+    """With one step changed, a photo and a boxed drawing still come out as the network takes them."""
+    page = np.full((120, 100), 230, np.uint8)
+    page[30:90, 48:54] = 40
+    photo = np.linspace(120, 240, 100) - 8 * (page < 100)  # faint
+    page[10:12] = page[-12:-10] = 90
+    with ways.VARIANTS[name]() as way:
+        for picture in (page, photo.astype(np.uint8)):
+            prepared = way(picture)
+            assert (prepared.image.shape, prepared.image.dtype) == ((28, 28), np.uint8)
