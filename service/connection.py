@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.errors import HeadTooLarge, RequestError, RequestTimeout
 from service.http import LINGER_BYTES, LINGER_S, error_reply
@@ -24,7 +23,8 @@ class GuardedConnection(HttpToolsProtocol):
 
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
-    _discarded: int | None = None  # bytes that came after a refusal
+    is_refused = False  # it only waits for its sender to end, which has limits of its own
+    _discarded = 0  # bytes that came after the refusal
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the client a limited time for its first byte."""
@@ -33,7 +33,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether a head is still open: neither headers nor a body have come to an end."""
-        if self._discarded is not None:  # refused
+        if self.is_refused:
             self._discarded += len(data)
             if self._discarded > LINGER_BYTES:
                 self.transport.close()
@@ -51,11 +51,6 @@ class GuardedConnection(HttpToolsProtocol):
         elif self._head_timer is None and self._is_idle():
             late = RequestTimeout(f"the request's head did not end within {HEAD_S:g} s; send it at once")
             self._head_timer = self.loop.call_later(HEAD_S, self._refuse, late)
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether it only waits for its sender to end, which has a limit of its own."""
-        return self._discarded is not None
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what uvicorn cannot parse."""
@@ -95,20 +90,20 @@ class GuardedConnection(HttpToolsProtocol):
         self._end_head()
         if self.transport.is_closing() or self.is_refused:
             return
-        self._discarded = 0
-        idle = self._is_idle()
-        # Not into an answer, nor ahead of one: what is queued behind the request in work stands in `pipeline`.
-        if not idle and (self.pipeline or self.cycle.response_started or not self.cycle.more_body):
-            self.transport.close()
-            return
-        if not idle:
+        self.is_refused = True
+        if not self._is_idle():
+            # Not into an answer, nor ahead of one: what is queued behind the request in work stands in `pipeline`.
+            if self.pipeline or self.cycle.response_started or not self.cycle.more_body:
+                self.transport.close()
+                return
             self.cycle.disconnected = True
             self.cycle.waiting_for_100_continue = False
             self.cycle.message_event.set()
         reply = error_reply(error)
         self.transport.write(
-            b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (reply.status, HTTPStatus(reply.status).phrase.encode(), reply.content_type, len(reply.body), reply.body)
+            STATUS_LINE[reply.status]
+            + b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (reply.content_type, len(reply.body), reply.body)
         )
         if not self.transport.can_write_eof():  # TLS
             self.transport.close()

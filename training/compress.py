@@ -16,15 +16,16 @@ from service.session import DigitSession
 from training.checkpoint import network_with
 from training.collection import read_collection
 from training.cost import Cost, cost_of
-from training.data import Digits, load_mnist, split
+from training.data import Digits, load_mnist
 from training.distil import Distillation, narrow, prune
 from training.export import to_onnx
 from training.gate import Comparison, compare
 from training.model import ConvNet
 from training.parity import weights_in
-from training.pool import NO_DIGIT, TEST_PLAN, PoolPlan
+from training.pool import NO_DIGIT, TEST_PLAN
 from training.quantise import CALIBRATION, quantise
-from training.runner import pool_of, with_pool
+from training.recipes import RECIPES
+from training.runner import learnt_and_held_out, pool_of
 
 logger = logging.getLogger(__name__)
 
@@ -71,13 +72,12 @@ def gather(model: Path, data: Path, pictures: Sequence[Path], folder: Path) -> M
     if examples:
         judged["drawn"] = (np.stack([one.image for one in examples]), [one.label for one in examples])
     made = pool_of(test, TEST_PLAN, folder)
-    shows = made.labels != NO_DIGIT
-    for name, chosen in ((MADE_UP, shows), (NO_PICTURE, ~shows)):
-        chosen &= ~made.rejected  # noqa: PLW2901 - the ink decides those, whatever the network
+    shows, judged_by_net = made.labels != NO_DIGIT, ~made.rejected  # the ink decides the others, whatever the network
+    for name, chosen in ((MADE_UP, shows & judged_by_net), (NO_PICTURE, ~shows & judged_by_net)):
         labels = [None if label == NO_DIGIT else str(label) for label in made.labels[chosen].tolist()]
         judged[name] = (made.images[chosen], labels)
-    training, _ = split(load_mnist(data, train=True), 5_000)
-    return Material(shipped, with_pool(training, pool_of(training, PoolPlan(), folder)), judged)
+    training, _ = learnt_and_held_out(RECIPES["best"], folder, data)
+    return Material(shipped, training, judged)
 
 
 def make(name: str, material: Material, how: Distillation) -> bytes:

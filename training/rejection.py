@@ -46,12 +46,13 @@ def fit_thresholds(logits: Tensor, labels: Tensor, temperature: float) -> Thresh
     digits = labels != NO_DIGIT
     for max_energy in ENERGIES:
         below = energies <= max_energy
-        if not bool((digits & below).any()):
+        sure = confidences[digits & below]
+        if not len(sure):
             raise TrainingError(
                 f"no threshold fits: at an energy of {max_energy} no validation digit is accepted, and still not "
                 f"{OTHERS_REJECTED:.0%} of the other pictures are rejected; train for longer."
             )
-        min_confidence = min(UNSURE, float(confidences[digits & below].quantile(CONFIDENCE_LOSS)))
+        min_confidence = min(UNSURE, float(sure.quantile(CONFIDENCE_LOSS)))
         accepted = below & (confidences >= min_confidence)
         if float(accepted[~digits].sum()) <= (1 - OTHERS_REJECTED) * float((~digits).sum()):
             break

@@ -45,17 +45,21 @@ def run_recipe(
         CheckpointError: there is nothing to continue, or it is another run.
     """
     torch.use_deterministic_algorithms(mode=True)
-    train_set = load_mnist(data, train=True)
-    training, validation = split(train_set, recipe.validation_images)
-    if recipe.pool is not None:
-        training = with_pool(training, pool_of(training, recipe.pool, folder))
-    training, validation = training.to(device), validation.to(device)
+    training, validation = (part.to(device) for part in learnt_and_held_out(recipe, folder, data))
     run = resume(recipe, seed, folder, device) if continue_run else start(recipe, seed, device)
     while run.epoch < recipe.epochs:
         _one_epoch(run, recipe, training, validation, seed)
         save(run, recipe, seed, folder)
     report = {"recipe": asdict(recipe), "seed": seed, "history": run.history}
     return judge(report, run.averaged.cpu(), recipe, folder, data)
+
+
+def learnt_and_held_out(recipe: Recipe, folder: Path, data: Path) -> tuple[Digits, Digits]:
+    """Load what a recipe trains on, with its synthetic pictures (kept beside `folder`), and its validation digits."""
+    training, validation = split(load_mnist(data, train=True), recipe.validation_images)
+    if recipe.pool is not None:
+        training = _with_pool(training, pool_of(training, recipe.pool, folder))
+    return training, validation
 
 
 def judge(report: dict[str, Any], net: ConvNet, recipe: Recipe, folder: Path, data: Path) -> dict[str, Any]:
@@ -68,7 +72,7 @@ def judge(report: dict[str, Any], net: ConvNet, recipe: Recipe, folder: Path, da
         report["temperature"] = fit_temperature(logits, validation.labels)
         report["metrics"]["validation"] = asdict(measure(logits, validation.labels, report["temperature"]))
     if recipe.pool is not None:
-        pictures = with_pool(validation, pool_of(validation, VALIDATION_PLAN, folder))
+        pictures = _with_pool(validation, pool_of(validation, VALIDATION_PLAN, folder))
         thresholds = fit_thresholds(logits_of(net, pictures), pictures.labels, report["temperature"])
         report["thresholds"] = asdict(thresholds)
         report["metrics"]["pictures"] = _judge_pictures(net, test, report["temperature"], thresholds, folder)
@@ -131,7 +135,7 @@ def _with_mnist(pool: Pool, test: Digits) -> Pool:
     )
 
 
-def with_pool(digits: Digits, pool: Pool) -> Digits:
+def _with_pool(digits: Digits, pool: Pool) -> Digits:
     """Put the pool's pictures behind the digits, except those that preprocessing turns down by itself."""
     kept = ~pool.rejected
     images = np.concatenate([digits.images.numpy(), pool.images[kept]])

@@ -30,11 +30,13 @@ def without_rulings(mask: Mask, contrast: NDArray[np.uint8], *, clean: bool, tig
         return mask, np.zeros_like(mask)
     lines = _both_ways(mask, clean=clean, ends=2 if tight else 1)
     rest = mask & ~lines[0] & ~lines[1]
-    if clean and (tight or _reaches_edge(rest)):  # may be a digit that is cut off
+    cut = clean and (tight or _reaches_edge(rest))  # may be a digit that is cut off
+    if cut and not tight:
         lines = _both_ways(mask, clean=clean, ends=2)
         rest = mask & ~lines[0] & ~lines[1]
-        if sum(len(find_components(line)) for line in lines) == 1 and (tight or _reaches_edge(rest)):
-            return mask, np.zeros_like(mask)  # or run across all of it
+        cut = _reaches_edge(rest)
+    if cut and sum(len(find_components(line)) for line in lines) == 1:
+        return mask, np.zeros_like(mask)  # or run across all of it
     kept = rest
     for line, axis in zip(lines, (0, 1), strict=True):
         if line.any():
