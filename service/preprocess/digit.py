@@ -18,6 +18,8 @@ SMALL: Final = 100  # pixels; a photo with a shorter side is a crop, in which st
 SHARP: Final = 0.6  # an outline's steepness: strokes lie above it even when blurred, clouds and shadows below
 SHADOW: Final = 0.5  # below it, in a photo, nothing but a shadow
 FAINTEST: Final = 20  # contrast, of 255, below which nothing was written
+LEAST: Final = 6  # pixels; a shorter piece is a speck or what is left of a line...
+LEAST_SHARE: Final = 0.02  # ...as is one that is shorter than this fraction of the longer side
 DOUBT: Final = 0.2  # factor on the score for each sign that a piece belongs to the world around the digit
 _EDGE_WEIGHT: Final = np.array([1, 0.4, 0.15, 0.1, 0.05])  # by the number of the picture's sides that a piece touches
 
@@ -65,11 +67,12 @@ def find_digit(ink: Ink) -> Found | None:
     others = _neighbours(pieces, main) & ~stumps & ~chosen
     steepness, strength = float(pieces.steepness[main]), float(pieces.strength[main])
     shadow = not clean and (steepness < SHADOW or float(pieces.contact()[main]) > 0.9)
+    remains = _is_speck(pieces, main) or (not small and _continues_line(pieces, lines, main))
     return Found(
         _even_ink(_cut(np.where(ink_of_digit, contrast, 0).astype(np.uint8))),
         float(score[main]),
         sharp=steepness > SHARP or small,
-        written=strength >= max(FAINTEST, 4 * ink.noise) and not shadow,
+        written=strength >= max(FAINTEST, 4 * ink.noise) and not shadow and not remains,
         digits=1 + int(others.sum()),
     )
 
@@ -103,7 +106,7 @@ def _parts(pieces: Pieces, main: int) -> Mask:
 
 
 def _neighbours(pieces: Pieces, main: int) -> Mask:
-    """Find further digits: as tall, as strong, drawn with the same pen, beside the main one; bool [n]."""
+    """Find further digits: as tall, as strong, drawn with a like pen, beside the main one; bool [n]."""
     found = pieces.found
     high, wide = found.height, found.width
     overlap_y = np.minimum(found.bottom, found.bottom[main]) - np.maximum(found.top, found.top[main]) + 1
@@ -111,7 +114,7 @@ def _neighbours(pieces: Pieces, main: int) -> Mask:
     level = overlap_y > 0.6 * np.minimum(high, high[main])
     apart = (overlap_x < 0.1 * np.minimum(wide, wide[main])) & (-overlap_x < 2 * high[main])
     alike: Mask = _within(high / high[main], 0.6) & _within(pieces.strength / pieces.strength[main], 0.6)
-    alike &= _within(pieces.pen / pieces.pen[main], 0.5)
+    alike &= _within(pieces.pen / pieces.pen[main], 0.33)
     alike &= (
         level
         & apart
@@ -119,6 +122,27 @@ def _neighbours(pieces: Pieces, main: int) -> Mask:
         & (pieces.steepness > max(SHARP, 0.6 * pieces.steepness[main]))
     )
     return alike
+
+
+def _is_speck(pieces: Pieces, main: int) -> bool:
+    """Tell whether the main piece is too short for a digit."""
+    least = max(LEAST, LEAST_SHARE * max(pieces.found.labels.shape))
+    return bool(pieces.extent[main] < least)
+
+
+def _continues_line(pieces: Pieces, lines: Mask, main: int) -> bool:
+    """Tell whether the main piece is a straight bar that a line which went runs on from, in the same direction."""
+    found = pieces.found
+    top, bottom, left, right = (int(side[main]) for side in (found.top, found.bottom, found.left, found.right))
+    high, wide = bottom - top + 1, right - left + 1
+    if min(high, wide) > 0.25 * max(high, wide):
+        return False
+    if wide > high:
+        lines, top, bottom, left, right = lines.T, left, right, top, bottom
+    length = bottom - top + 1
+    around: Mask = np.any(lines[:, max(0, left - 1) : right + 2], axis=1)
+    before, behind = around[max(0, top - length) : top], around[bottom + 1 : bottom + 1 + length]
+    return any(len(side) > 3 and float(side.mean()) > 0.6 for side in (before, behind))
 
 
 def _stumps(pieces: Pieces, lines: Mask, main: int) -> Mask:

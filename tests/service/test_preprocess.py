@@ -329,6 +329,34 @@ def test_slivers_are_blank() -> None:
     assert prepare(np.random.default_rng(0).integers(0, 256, (3, 200), np.uint8)).rejected == "blank"
 
 
+@pytest.mark.parametrize(("side", "speck", "rejected"), [(200, 5, "blank"), (640, 12, "blank"), (200, 12, None)])
+def test_a_speck_is_no_digit(side: int, speck: int, rejected: str | None) -> None:
+    """Dirt on an empty page has the size of nothing that anybody writes."""
+    page = np.zeros((side, side), np.float32)
+    page[side // 2 : side // 2 + speck, side // 3 : side // 3 + speck // 3 + 1] = 1
+    assert prepare(black_on_white(page)).rejected == rejected
+
+
+@pytest.mark.parametrize("across", [False, True], ids=["down", "across"])
+def test_what_is_left_of_a_margin_is_no_digit(*, across: bool) -> None:
+    """A line of the paper that is darker for a while is still that line; a stroke beside it is written."""
+    page = np.zeros((300, 300), np.float32)
+    page[:, 148:151] = 0.35
+    written = page.copy()
+    page[120:180, 148:151] = 0.9
+    written[120:180, 90:96] = 0.9
+    page, written = (page.T, written.T) if across else (page, written)
+    light = lamp((300, 300), 0.2)
+    assert prepare(shot(page, light)).rejected == "blank"
+    assert prepare(shot(written, light)).rejected is None
+
+
+def test_digits_of_two_pens_are_several() -> None:
+    """A thick digit beside a thin one is a second digit all the same."""
+    page = np.hstack([drawn(2, size=(150, 200), pen=7), drawn(7, size=(150, 200), pen=18)])
+    assert prepare(black_on_white(page)).rejected == "several_digits"
+
+
 @pytest.mark.parametrize("light_on_dark", [False, True])
 def test_two_digits_side_by_side_are_several(*, light_on_dark: bool) -> None:
     """A number of two digits is not read as one of them."""
