@@ -13,6 +13,7 @@ from service.batching import Batcher
 from service.errors import Overloaded, ServiceError
 from service.prediction import Judge, Prediction
 from service.preprocess import Prepared, preprocess
+from service.second_look import find_doubtful, merge, moved
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,7 @@ class Classifier:
     async def classify_prepared(self, data: bytes) -> tuple[Prepared, Prediction]:
         """Classify one encoded picture and return also what the network saw; raises as `classify_picture`."""
         prepared = await self.prepare(data)
-        outputs = await self.batcher.submit(prepared.image[np.newaxis])
+        outputs = await self.classify_all([prepared])
         return prepared, self.decide(outputs.logits[0], outputs.probabilities[0], prepared)
 
     def decide(self, logits: NDArray[np.float32], probabilities: NDArray[np.float32], prepared: Prepared) -> Prediction:
@@ -80,6 +81,8 @@ class Classifier:
     async def classify_tensors(self, images_u8: NDArray[np.uint8]) -> tuple[Outputs, NDArray[np.int64]]:
         """Classify and count uint8 [N, 28, 28] that the caller prepared; return also the winners, int64 [N].
 
+        These are the network's own outputs, as `model.onnx` gives them anywhere.
+
         Raises:
             Overloaded: too much waits already.
         """
@@ -89,9 +92,14 @@ class Classifier:
             self._metrics.tensors(images_u8, labels, outputs.probabilities)
         return outputs, labels
 
-    async def classify_images(self, images_u8: NDArray[np.uint8]) -> Outputs:
-        """Classify uint8 [N, 28, 28] that `prepare` made; raises Overloaded."""
-        return await self.batcher.submit(images_u8)
+    async def classify_all(self, prepared: list[Prepared]) -> Outputs:
+        """Classify prepared pictures, the doubtful ones with a second look; raises Overloaded."""
+        images = np.stack([one.image for one in prepared])
+        first = await self.batcher.submit(images)
+        doubtful = np.array([place for place in find_doubtful(first) if not prepared[place].rejected], np.intp)
+        if not len(doubtful):
+            return first
+        return merge(first, doubtful, await self.batcher.submit(moved(images[doubtful])))
 
     async def prepare(self, data: bytes) -> Prepared:
         """Bring an encoded picture to the network's input: small ones here and now, others in a thread."""

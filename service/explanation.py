@@ -17,7 +17,7 @@ class Explanation:
 
     Attributes:
         image: uint8 [28, 28], what the network saw; 0 background, 255 ink.
-        probabilities: float32 [classes].
+        probabilities: float32 [classes], of this one look.
         labels: what the classes are called.
         maps: by layer, float32 [channels, height, width], after ReLU or after pooling; fc1 is float32 [features].
         weights: by name, float32: kernels [out, in, height, width] and biases [out] of both convolutions.
@@ -83,7 +83,7 @@ _NUMBERS = {"type": "array", "items": {"type": "number"}}
 PROPERTIES: dict[str, Any] = {
     "input": _TENSOR | {"description": "what the network saw: 0 background, 255 ink"},
     "input_range": _NUMBERS | {"description": "what it calculates with where a pixel is 0 and where it is 255"},
-    "probabilities": _NUMBERS,
+    "probabilities": _NUMBERS | {"description": "of this one look; a doubtful picture's `prediction` comes from nine"},
     "labels": {"type": "array", "items": {"type": "string"}, "description": "what the classes are called"},
     "maps": _TENSORS | {"description": "by layer, after ReLU or pooling: channels, height, width"},
     "weights": _TENSORS | {"description": "kernels (out, in, height, width) and biases of both convolutions"},

@@ -109,7 +109,7 @@ class InferenceRoutes:
             if isinstance(one, ServiceError):
                 raise type(one)(f"pictures[{number}]: {one}") from one
             prepared.append(one)
-        outputs = await self._classifier.classify_images(np.stack([one.image for one in prepared]))
+        outputs = await self._classifier.classify_all(prepared)
         answers = [
             self._classifier.decide(logits, probabilities, one)
             for logits, probabilities, one in zip(*outputs, prepared, strict=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
-
 from service.classifier import Classifier
 from service.errors import RequestError, ServiceError, UnsupportedType
 from service.http import Reply, Request
@@ -78,7 +76,7 @@ class PictureRoutes:
         readable = [one for one in prepared if isinstance(one, Prepared)]
         if not readable:
             return [_write_error(one) for one in prepared if isinstance(one, ServiceError)]
-        outputs = await self.classifier.classify_images(np.stack([one.image for one in readable]))
+        outputs = await self.classifier.classify_all(readable)
         rows = iter(zip(outputs.logits, outputs.probabilities, strict=True))
         decide = self.classifier.decide
         return [

@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from service.artifact import load_artifact
 from service.errors import ServiceError
+from service.second_look import look_twice
 from service.session import DigitSession
 from training.checkpoint import load_network, network_with, read_report
 from training.commands import add_commands
@@ -76,8 +78,9 @@ def evaluate(options: argparse.Namespace) -> None:
     """Judge the exported model, through the session and the judgement that serve."""
     session = DigitSession(load_artifact(options.model), provider=options.provider)
     if options.pictures is None:
-        metrics = evaluate_mnist(session, load_mnist(options.data, train=False))
-        _tell_metrics({"test": metrics})
+        test = load_mnist(options.data, train=False)
+        for name, run in (("one look", session.run), ("test", partial(look_twice, session.run))):
+            _tell_metrics({name: evaluate_mnist(run, test)})
         return
     answers = answer_folder(session, options.pictures)
     logger.info("%-28s %8s %8s %9s", "kind", "pictures", "right", "rejected")

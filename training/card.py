@@ -56,6 +56,9 @@ def _summary(manifest: Mapping[str, Any]) -> str:
     }
     if test is not None:
         rows["MNIST test accuracy"] = f"**{100 * test['accuracy']:.2f} %** of {test['pictures']:,}"
+        one_look = manifest["metrics"].get("one_look")
+        if one_look is not None:
+            rows["… of the network alone"] = f"{100 * one_look['accuracy']:.2f} %, without the service's second look"
         rows["expected calibration error"] = f"{100 * test['ece']:.2f} %, 15 bins, MNIST test set"
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
 

@@ -20,7 +20,7 @@ from training.errors import DataError
 from training.folder import contact_sheet
 from training.gate import Comparison, compare, require_better
 from training.manifest import DIGITS, describe_data
-from training.measure import fit_temperature, logits_of, measure
+from training.measure import fit_temperature, logits_of, measure, served_logits
 from training.parity import weights_in
 from training.parts import Parts, divide
 from training.publish import publish
@@ -161,9 +161,9 @@ def _report(
         both = [to_digits(parts.validation, labels), mnist.validation]
         logits = torch.cat([logits_of(adapted.net, part) for part in both])
         temperature = fit_temperature(logits, torch.cat([part.labels for part in both]))
-        metrics["test"] = asdict(measure(logits_of(adapted.net, mnist.test), mnist.test.labels, temperature))
+        metrics["test"] = asdict(measure(served_logits(adapted.net, mnist.test, temperature), mnist.test.labels))
     held_back = to_digits(parts.held_back, labels)
-    metrics["held_back"] = asdict(measure(logits_of(adapted.net, held_back), held_back.labels, temperature))
+    metrics["held_back"] = asdict(measure(served_logits(adapted.net, held_back, temperature), held_back.labels))
     divided = {"train": parts.train, "validation": parts.validation, "held_back": parts.held_back}
     return {
         "recipe": {"name": "finetune", **asdict(job.how), "best_epoch": adapted.best_epoch, "share": adapted.share},

@@ -12,6 +12,7 @@ from PIL import Image
 from service.errors import RequestError
 from service.prediction import Judge, Prediction
 from service.preprocess import preprocess
+from service.second_look import look_twice
 from service.session import DigitSession
 from training.errors import DataError
 
@@ -104,7 +105,7 @@ def _answer(session: DigitSession, judge: Judge, path: Path) -> Answer:
         prepared = preprocess(path.read_bytes())
     except RequestError as error:
         return Answer(path, label, np.zeros((28, 28), np.uint8), error.code)
-    outputs = session.run(prepared.image[np.newaxis])
+    outputs = look_twice(session.run, prepared.image[np.newaxis])
     prediction: Prediction = judge.decide(outputs.logits[0], outputs.probabilities[0], prepared.rejected)
     said = str(prediction.rejected) if prediction.label is None else session.artifact.manifest.labels[prediction.label]
     return Answer(path, label, prepared.image, said)

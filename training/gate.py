@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.prediction import Judge
+from service.second_look import look_twice
 from service.session import DigitSession
 from training.errors import GateError
 
@@ -101,7 +102,7 @@ def _answer(
 ) -> tuple[NDArray[np.bool_], float | None]:
     manifest = session.artifact.manifest
     judge = Judge(manifest)
-    parts = [session.run(images_u8[at : at + BATCH]) for at in range(0, len(images_u8), BATCH)]
+    parts = [look_twice(session.run, images_u8[at : at + BATCH]) for at in range(0, len(images_u8), BATCH)]
     logits = np.concatenate([part.logits for part in parts])
     probabilities = np.concatenate([part.probabilities for part in parts])
     answers = [judge.decide(*row).label for row in zip(logits, probabilities, strict=True)]

@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from service.second_look import look_twice
+from service.session import Outputs
 from training.data import Digits
 from training.model import ConvNet, normalise
 
@@ -48,6 +52,17 @@ def logits_of(net: ConvNet, digits: Digits, batch_size: int = 1000) -> Tensor:
     net.eval()
     parts = [net(normalise(images)).cpu() for images in torch.split(digits.images, batch_size)]
     return torch.cat(parts)
+
+
+def served_logits(net: ConvNet, digits: Digits, temperature: float) -> Tensor:
+    """Return the logits float32 `[N, 10]` that the service judges by: over the temperature, with its second look."""
+
+    def run(images_u8: NDArray[np.uint8]) -> Outputs:
+        each = Digits(torch.from_numpy(images_u8).to(digits.images.device), digits.labels)
+        logits = logits_of(net, each) / temperature
+        return Outputs(logits.numpy(), logits.softmax(dim=1).numpy())
+
+    return torch.from_numpy(look_twice(run, digits.images.cpu().numpy()).logits)
 
 
 def measure(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Metrics:

@@ -11,8 +11,8 @@ from torch import Tensor
 from training.errors import TrainingError
 from training.pool import NO_DIGIT, Pool
 
-OTHERS_REJECTED = 0.87
-"""Share of the validation pictures without a digit that the thresholds must reject; the ink itself rejects others."""
+OTHERS_REJECTED = 0.91
+"""Share of the validation pictures without a digit that must be rejected, by the ink itself or by a threshold."""
 
 ENERGIES = tuple(round(2.0 - 0.1 * step, 1) for step in range(71))
 """The energies that are tried, the most lenient first."""
@@ -32,18 +32,21 @@ class Thresholds:
     min_confidence: float
 
 
-def fit_thresholds(logits: Tensor, labels: Tensor, temperature: float) -> Thresholds:
+def fit_thresholds(logits: Tensor, labels: Tensor, rejected: Tensor) -> Thresholds:
     """Fit both thresholds on logits `[N, 10]` of validation pictures; labels `[N]` are 0..9 or NO_DIGIT.
+
+    `rejected` bool `[N]` marks those that preprocessing turned down by itself, and which need no threshold.
 
     The free energy -log sum exp(logit) is the log-odds of "no digit" that training taught (see `train.with_none`). The
     most lenient threshold is taken that rejects enough of what is no digit: each stricter one was measured to lose more
     of other people's digits than of MNIST's (docs/training.md).
-    Both are computed from logits divided by the temperature, as the served graph gives them.
+    The logits are those that the service judges by (see `measure.served_logits`).
 
     Raises: TrainingError if no digit would be accepted, as of a network that has hardly been trained.
     """
-    energies, confidences = _signals(logits, temperature)
-    digits = labels != NO_DIGIT
+    energies, confidences = _signals(logits)
+    digits = (labels != NO_DIGIT) & ~rejected
+    others = labels == NO_DIGIT
     for max_energy in ENERGIES:
         below = energies <= max_energy
         sure = confidences[digits & below]
@@ -53,32 +56,32 @@ def fit_thresholds(logits: Tensor, labels: Tensor, temperature: float) -> Thresh
                 f"{OTHERS_REJECTED:.0%} of the other pictures are rejected; train for longer."
             )
         min_confidence = min(UNSURE, float(sure.quantile(CONFIDENCE_LOSS)))
-        accepted = below & (confidences >= min_confidence)
-        if float(accepted[~digits].sum()) <= (1 - OTHERS_REJECTED) * float((~digits).sum()):
+        accepted = below & (confidences >= min_confidence) & ~rejected
+        if float(accepted[others].sum()) <= (1 - OTHERS_REJECTED) * float(others.sum()):
             break
     return Thresholds(round(max_energy, 4), round(min_confidence, 4))
 
 
 def rejection_by_kind(
-    logits: Tensor, kinds: NDArray[np.str_], rejected: NDArray[np.bool_], temperature: float, thresholds: Thresholds
+    logits: Tensor, kinds: NDArray[np.str_], rejected: NDArray[np.bool_], thresholds: Thresholds
 ) -> Mapping[str, float]:
     """Return the share of each kind's pictures that is rejected, by preprocessing (`rejected`) or by a threshold."""
-    energies, confidences = _signals(logits, temperature)
+    energies, confidences = _signals(logits)
     turned_down = (energies > thresholds.max_energy) | (confidences < thresholds.min_confidence)
     either = turned_down.numpy() | rejected
     return {str(kind): round(float(either[kinds == kind].mean()), 4) for kind in np.unique(kinds)}
 
 
-def right_by_kind(logits: Tensor, pool: Pool, temperature: float, thresholds: Thresholds) -> Mapping[str, float]:
+def right_by_kind(logits: Tensor, pool: Pool, thresholds: Thresholds) -> Mapping[str, float]:
     """Return the share of each kind of digit picture that gets its digit; a rejected one counts as wrong."""
-    energies, confidences = _signals(logits, temperature)
+    energies, confidences = _signals(logits)
     kept = (energies <= thresholds.max_energy) & (confidences >= thresholds.min_confidence)
     right = (logits.argmax(dim=1).numpy() == pool.labels) & kept.numpy() & ~pool.rejected
     kinds = pool.kinds[pool.labels != NO_DIGIT]
     return {str(kind): round(float(right[pool.kinds == kind].mean()), 4) for kind in np.unique(kinds)}
 
 
-def _signals(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+def _signals(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Return (free energy, confidence) of each picture."""
-    scaled = logits.double() / temperature
-    return -torch.logsumexp(scaled, dim=1), scaled.softmax(dim=1).amax(dim=1)
+    logits = logits.double()
+    return -torch.logsumexp(logits, dim=1), logits.softmax(dim=1).amax(dim=1)

@@ -1,12 +1,14 @@
 """One run from start to finish: train with progress, calibrate on validation, look at the test set once, report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from training import plots
@@ -15,7 +17,7 @@ from training.checkpoint import REPORT, read_report, write_json
 from training.data import Digits, load_mnist, split
 from training.errors import TrainingError
 from training.manifest import describe_data
-from training.measure import fit_temperature, logits_of, measure
+from training.measure import fit_temperature, logits_of, measure, served_logits
 from training.model import ConvNet
 from training.pool import NO_DIGIT, TEST_PLAN, VALIDATION_PLAN, Pool, PoolPlan, load_pool
 from training.recipes import Recipe
@@ -68,16 +70,22 @@ def judge(report: dict[str, Any], net: ConvNet, recipe: Recipe, folder: Path, da
     _, validation = split(train_set, recipe.validation_images)
     report |= {"data": describe_data(train_set), "temperature": 1.0, "thresholds": {}, "metrics": {}}
     if len(validation):
-        logits = logits_of(net, validation)
-        report["temperature"] = fit_temperature(logits, validation.labels)
-        report["metrics"]["validation"] = asdict(measure(logits, validation.labels, report["temperature"]))
+        report["temperature"] = fit_temperature(logits_of(net, validation), validation.labels)
+    served = partial(served_logits, net, temperature=report["temperature"])
+    if len(validation):
+        report["metrics"]["validation"] = asdict(measure(served(validation), validation.labels))
     if recipe.pool is not None:
-        pictures = _with_pool(validation, pool_of(validation, VALIDATION_PLAN, folder))
-        thresholds = fit_thresholds(logits_of(net, pictures), pictures.labels, report["temperature"])
+        pictures = _with_mnist(pool_of(validation, VALIDATION_PLAN, folder), validation)
+        labels, rejected = torch.from_numpy(pictures.labels), torch.from_numpy(pictures.rejected)
+        thresholds = fit_thresholds(served(Digits(torch.from_numpy(pictures.images), labels)), labels, rejected)
         report["thresholds"] = asdict(thresholds)
-        report["metrics"]["pictures"] = _judge_pictures(net, test, report["temperature"], thresholds, folder)
-    test_metrics = measure(logits_of(net, test), test.labels, report["temperature"])
-    report["metrics"]["test"] = asdict(test_metrics)
+        report["metrics"]["pictures"] = _judge_pictures(served, test, thresholds, folder)
+    one_look = measure(logits_of(net, test), test.labels, report["temperature"])
+    test_metrics = measure(served(test), test.labels)
+    report["metrics"] |= {
+        "test": asdict(test_metrics),
+        "one_look": {"pictures": one_look.pictures, "accuracy": one_look.accuracy, "ece": one_look.ece},
+    }
     write_json(folder / REPORT, report)
     plots.learning_curve(report["history"], folder / "learning_curve.png")
     plots.confusion_matrix(test_metrics, folder / "confusion_matrix.png")
@@ -91,15 +99,15 @@ def judge_again(net: ConvNet, recipe: Recipe, folder: Path, data: Path) -> dict[
 
 
 def _judge_pictures(
-    net: ConvNet, test: Digits, temperature: float, thresholds: Thresholds, folder: Path
+    served: Callable[[Digits], Tensor], test: Digits, thresholds: Thresholds, folder: Path
 ) -> Mapping[str, Any]:
     """Answer pictures made from the test set's digits, a rejected digit counting as wrong; shares 0..1 by kind."""
     pool = _with_mnist(pool_of(test, TEST_PLAN, folder), test)
-    logits = logits_of(net, Digits(torch.from_numpy(pool.images), torch.from_numpy(pool.labels)))
-    rejected = rejection_by_kind(logits, pool.kinds, pool.rejected, temperature, thresholds)
+    logits = served(Digits(torch.from_numpy(pool.images), torch.from_numpy(pool.labels)))
+    rejected = rejection_by_kind(logits, pool.kinds, pool.rejected, thresholds)
     shows_digit = set(pool.kinds[pool.labels != NO_DIGIT].tolist())
     return {
-        "right": right_by_kind(logits, pool, temperature, thresholds),
+        "right": right_by_kind(logits, pool, thresholds),
         "digits_rejected": {kind: share for kind, share in rejected.items() if kind in shows_digit},
         "others_rejected": {kind: share for kind, share in rejected.items() if kind not in shows_digit},
     }
@@ -125,13 +133,13 @@ def pool_of(digits: Digits, plan: PoolPlan, folder: Path) -> Pool:
     return load_pool(digits.images.numpy(), digits.labels.numpy(), plan, folder.parent, torch.get_num_threads())
 
 
-def _with_mnist(pool: Pool, test: Digits) -> Pool:
+def _with_mnist(pool: Pool, digits: Digits) -> Pool:
     """Put the digits themselves in front of the pool made from them, as the kind `mnist`."""
     return Pool(
-        images=np.concatenate([test.images.numpy(), pool.images]),
-        labels=np.concatenate([test.labels.numpy(), pool.labels]),
-        kinds=np.concatenate([np.full(len(test), "mnist"), pool.kinds]),
-        rejected=np.concatenate([np.zeros(len(test), np.bool_), pool.rejected]),
+        images=np.concatenate([digits.images.numpy(), pool.images]),
+        labels=np.concatenate([digits.labels.numpy(), pool.labels]),
+        kinds=np.concatenate([np.full(len(digits), "mnist"), pool.kinds]),
+        rejected=np.concatenate([np.zeros(len(digits), np.bool_), pool.rejected]),
     )
 
 
