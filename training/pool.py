@@ -52,7 +52,7 @@ class PoolPlan:
     canvas: int = 800
     form: int = 2000
     tight: int = 4000
-    other: int = 800
+    other: int = 1200
     seed: int = 0
 
     def counts(self) -> dict[str, int]:
