@@ -18,8 +18,7 @@ SMALL: Final = 100  # pixels; a photo with a shorter side is a crop, in which st
 SHARP: Final = 0.6  # an outline's steepness: strokes lie above it even when blurred, clouds and shadows below
 SHADOW: Final = 0.5  # below it, in a photo, nothing but a shadow
 FAINTEST: Final = 20  # contrast, of 255, below which nothing was written
-LEAST: Final = 6  # pixels; a shorter piece is a speck or what is left of a line...
-LEAST_SHARE: Final = 0.02  # ...as is one that is shorter than this fraction of the longer side
+LEAST: Final = 6  # pixels; what is shorter is a speck or left of a line
 DOUBT: Final = 0.2  # factor on the score for each sign that a piece belongs to the world around the digit
 _EDGE_WEIGHT: Final = np.array([1, 0.4, 0.15, 0.1, 0.05])  # by the number of the picture's sides that a piece touches
 
@@ -67,9 +66,10 @@ def find_digit(ink: Ink) -> Found | None:
     others = _neighbours(pieces, main) & ~stumps & ~chosen
     steepness, strength = float(pieces.steepness[main]), float(pieces.strength[main])
     shadow = not clean and (steepness < SHADOW or float(pieces.contact()[main]) > 0.9)
-    remains = _is_speck(pieces, main) or (not small and _continues_line(pieces, lines, main))
+    cut = _cut(np.where(ink_of_digit, contrast, 0).astype(np.uint8))
+    remains = max(cut.shape) < LEAST or (not small and _continues_line(pieces, lines, main))
     return Found(
-        _even_ink(_cut(np.where(ink_of_digit, contrast, 0).astype(np.uint8))),
+        _even_ink(cut),
         float(score[main]),
         sharp=steepness > SHARP or small,
         written=strength >= max(FAINTEST, 4 * ink.noise) and not shadow and not remains,
@@ -124,14 +124,8 @@ def _neighbours(pieces: Pieces, main: int) -> Mask:
     return alike
 
 
-def _is_speck(pieces: Pieces, main: int) -> bool:
-    """Tell whether the main piece is too short for a digit."""
-    least = max(LEAST, LEAST_SHARE * max(pieces.found.labels.shape))
-    return bool(pieces.extent[main] < least)
-
-
 def _continues_line(pieces: Pieces, lines: Mask, main: int) -> bool:
-    """Tell whether the main piece is a straight bar that a line which went runs on from, in the same direction."""
+    """Tell whether the main piece is a bar as thin as a line that went and that runs on from it."""
     found = pieces.found
     top, bottom, left, right = (int(side[main]) for side in (found.top, found.bottom, found.left, found.right))
     high, wide = bottom - top + 1, right - left + 1
@@ -139,10 +133,12 @@ def _continues_line(pieces: Pieces, lines: Mask, main: int) -> bool:
         return False
     if wide > high:
         lines, top, bottom, left, right = lines.T, left, right, top, bottom
-    length = bottom - top + 1
-    around: Mask = np.any(lines[:, max(0, left - 1) : right + 2], axis=1)
-    before, behind = around[max(0, top - length) : top], around[bottom + 1 : bottom + 1 + length]
-    return any(len(side) > 3 and float(side.mean()) > 0.6 for side in (before, behind))
+    length, thickness = bottom - top + 1, right - left + 1
+    around = lines[:, max(0, left - 1) : right + 2].sum(axis=1)
+    sides = around[max(0, top - length) : top], around[bottom + 1 : bottom + 1 + length]
+    return any(
+        len(side) > 3 and np.mean(side > 0) > 0.6 and thickness <= 1.5 * np.median(side[side > 0]) + 2 for side in sides
+    )
 
 
 def _stumps(pieces: Pieces, lines: Mask, main: int) -> Mask:
