@@ -80,8 +80,10 @@ class Batcher:
         """Images that wait now, cancelled ones included until the next flush."""
         return self._queued_images
 
-    async def submit(self, images: NDArray[np.uint8]) -> Outputs:
+    async def submit(self, images: NDArray[np.uint8], *, admitted: bool = False) -> Outputs:
         """Classify uint8 images [N, 28, 28], N ≥ 1, and return exactly their rows.
+
+        What belongs to a request that has waited its turn before is `admitted` to a full queue too.
 
         Cancelling the caller takes the item out of the queue. An error of the run reaches the item that caused it.
 
@@ -89,7 +91,7 @@ class Batcher:
             Overloaded: the queue is full.
         """
         count = len(images)
-        if self._queued_images and self._queued_images + count > self._max_queue:
+        if not admitted and self._queued_images and self._queued_images + count > self._max_queue:
             raise Overloaded(
                 f"the queue is full: {self._queued_images} images wait, at most {self._max_queue} may; try again soon"
             )

@@ -13,13 +13,14 @@ from service.batching import Batcher
 from service.errors import Overloaded, ServiceError
 from service.prediction import Judge, Prediction
 from service.preprocess import Prepared, preprocess
-from service.second_look import find_doubtful, merge, moved
+from service.second_look import MOVES, average, find_doubtful, merge, moved
+from service.session import Outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.metrics import Metrics
-    from service.session import DigitSession, Outputs
+    from service.session import DigitSession
     from service.settings import Settings
 
 INLINE_BYTES = 4096  # a PNG up to this size …
@@ -51,6 +52,7 @@ class Classifier:
             max_inline=INLINE_IMAGES if session.provider == "cpu" else 0,
             observe=metrics.batch if metrics else None,
         )
+        self._doubtful_at_once = max(1, settings.max_batch // len(MOVES))
         self._metrics = metrics
         self._max_pixels = settings.max_pixels
         self._decoders = ThreadPoolExecutor(max_workers=settings.threads + 1, thread_name_prefix="decode")
@@ -93,13 +95,24 @@ class Classifier:
         return outputs, labels
 
     async def classify_all(self, prepared: list[Prepared]) -> Outputs:
-        """Classify prepared pictures, the doubtful ones with a second look; raises Overloaded."""
+        """Classify one or more prepared pictures, the doubtful ones with a second look; Outputs [N, classes], in order.
+
+        The copies go to the batcher in parts of one batch, so that a large request does not keep the others waiting.
+
+        Raises:
+            Overloaded: too much waits already; never once the first look was had.
+        """
         images = np.stack([one.image for one in prepared])
         first = await self.batcher.submit(images)
         doubtful = np.array([place for place in find_doubtful(first) if not prepared[place].rejected], np.intp)
         if not len(doubtful):
             return first
-        return merge(first, doubtful, await self.batcher.submit(moved(images[doubtful])))
+        parts = []
+        for start in range(0, len(doubtful), self._doubtful_at_once):
+            part = doubtful[start : start + self._doubtful_at_once]
+            again = await self.batcher.submit(moved(images[part]), admitted=True)
+            parts.append(average(first.logits[part], again.logits))
+        return merge(first, doubtful, Outputs(*(np.concatenate(rows) for rows in zip(*parts, strict=True))))
 
     async def prepare(self, data: bytes) -> Prepared:
         """Bring an encoded picture to the network's input: small ones here and now, others in a thread."""

@@ -53,9 +53,14 @@ class Explainer:
         blank, full = (self._look(np.full((1, *shape), value, np.uint8))["input"] for value in (0, 255))
         self._input_range = (float(blank.flat[0]), float(full.flat[0]))
 
-    def explain(self, image_u8: NDArray[np.uint8]) -> Explanation:
-        """Run one uint8 image [28, 28] through the network and keep everything, then hide it patch by patch."""
+    def explain(self, image_u8: NDArray[np.uint8], winner: int | None = None) -> Explanation:
+        """Run one uint8 image [28, 28] through the network and keep everything, then hide it patch by patch.
+
+        Occlusion is for the class `winner`; without one, for the likeliest at this one look.
+        """
         probabilities = self._classify(image_u8[np.newaxis])[0]
+        if winner is None:
+            winner = int(probabilities.argmax())
         tensors = self._look(image_u8[np.newaxis])
         return Explanation(
             image=image_u8,
@@ -64,15 +69,16 @@ class Explainer:
             maps={name: tensors[name][0] for name in MAPS},
             weights={name: tensors[name] for name in WEIGHTS},
             input_range=self._input_range,
-            occlusion=self._occlusion(image_u8, probabilities),
+            occlusion=self._occlusion(image_u8, probabilities, winner),
             patch=(PATCH, STRIDE),
         )
 
-    def _occlusion(self, image_u8: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _occlusion(
+        self, image_u8: NDArray[np.uint8], probabilities: NDArray[np.float32], winner: int
+    ) -> NDArray[np.float32]:
         """Blank one patch after another; Zeiler and Fergus, Visualizing and Understanding ConvNets (2014), 4.2."""
         hidden, grid = occluded(image_u8)
         changed = np.flatnonzero((hidden != image_u8).any(axis=(1, 2)))  # the others cannot change the answer
-        winner = int(probabilities.argmax())
         drop = np.zeros(len(hidden), np.float32)
         for start in range(0, len(changed), CHUNK):
             places = changed[start : start + CHUNK]

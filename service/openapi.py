@@ -24,7 +24,8 @@ REJECTIONS = ["blank", "several_digits", "not_a_digit", "unsure"]
 EVERY_ERROR = (401, 408, 503, 504)  # what the gateway itself may answer on any route
 DESCRIPTION = (
     "Send a picture, get a digit. `/predict` and `/predict_batch` take picture files, the `/v2` routes are the Open "
-    "Inference Protocol. Every answer has an `X-Request-ID`, which the caller may choose: printable ASCII, at most 128."
+    "Inference Protocol: `pictures` are answered as by `/predict`, `images` get the network's own outputs. Every "
+    "answer has an `X-Request-ID`, which the caller may choose: printable ASCII, at most 128."
 )
 
 

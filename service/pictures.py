@@ -71,7 +71,7 @@ class PictureRoutes:
         return data
 
     async def _answer_all(self, pictures: list[bytes]) -> list[str]:
-        """Prepare each picture by itself, then ask the network once for all that could be read."""
+        """Prepare each picture by itself, then ask the network for all that could be read."""
         prepared = await self.classifier.prepare_all(pictures)
         readable = [one for one in prepared if isinstance(one, Prepared)]
         if not readable:

@@ -26,7 +26,9 @@ def look_twice(run: Callable[[NDArray[np.uint8]], Outputs], images_u8: NDArray[n
     """Classify uint8 images [N, 28, 28], the doubtful ones by the mean of nine looks; `run` looks once."""
     first = run(images_u8)
     doubtful = find_doubtful(first)
-    return merge(first, doubtful, run(moved(images_u8[doubtful]))) if len(doubtful) else first
+    if not len(doubtful):
+        return first
+    return merge(first, doubtful, average(first.logits[doubtful], run(moved(images_u8[doubtful])).logits))
 
 
 def find_doubtful(first: Outputs) -> NDArray[np.intp]:
@@ -35,17 +37,22 @@ def find_doubtful(first: Outputs) -> NDArray[np.intp]:
 
 
 def moved(images_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return copies uint8 [8 K, 28, 28] of images [K, 28, 28], moved each way; what leaves is lost, 0 comes in."""
+    """Return copies uint8 [8 K, 28, 28] of images [K, 28, 28], move by move; what leaves is lost, 0 comes in."""
     _, height, width = images_u8.shape
     padded = np.pad(images_u8, ((0, 0), (1, 1), (1, 1)))
     return np.concatenate([padded[:, 1 - down :, 1 - right :][:, :height, :width] for down, right in MOVES])
 
 
-def merge(first: Outputs, doubtful: NDArray[np.intp], again: Outputs) -> Outputs:
-    """Give the doubtful images of a first look the mean logits of both, and the probabilities that follow from them."""
-    logits, probabilities = first.logits.copy(), first.probabilities.copy()
-    looks = again.logits.reshape(len(MOVES), len(doubtful), -1)
-    mean = (first.logits[doubtful] + looks.sum(axis=0)) / (1 + len(MOVES))
+def average(first: NDArray[np.float32], again: NDArray[np.float32]) -> Outputs:
+    """Average the logits of K images, [K, classes], and of their copies, [8 K, classes] in the order of `moved`."""
+    looks = again.reshape(len(MOVES), len(first), -1)
+    mean = (first + looks.sum(axis=0)) / (1 + len(MOVES))
     powers = np.exp(mean - mean.max(axis=1, keepdims=True))
-    logits[doubtful], probabilities[doubtful] = mean, powers / powers.sum(axis=1, keepdims=True)
+    return Outputs(mean, powers / powers.sum(axis=1, keepdims=True))
+
+
+def merge(first: Outputs, places: NDArray[np.intp], again: Outputs) -> Outputs:
+    """Return a first look at N images with the K rows of `again` in their places, int64 [K]."""
+    logits, probabilities = first.logits.copy(), first.probabilities.copy()
+    logits[places], probabilities[places] = again
     return Outputs(logits, probabilities)

@@ -52,7 +52,8 @@ class WebRoutes:
             data = await pictures.read_picture(request)
             prepared, prediction = await pictures.classifier.classify_prepared(data)
             loop = asyncio.get_running_loop()
-            body = await loop.run_in_executor(self._thread, _look_inside, explainer, prepared.image)
+            winner = int(np.argmax(prediction.probabilities))  # of both looks, where there were two
+            body = await loop.run_in_executor(self._thread, _look_inside, explainer, prepared.image, winner)
         finally:
             self._explaining -= 1
         return Reply(200, f'{{"prediction":{pictures.write(prediction)},{body[1:]}'.encode())
@@ -67,9 +68,9 @@ class WebRoutes:
         return Reply(200, asset.body, asset.content_type.encode(), headers)
 
 
-def _look_inside(explainer: Callable[[], Explainer], image_u8: np.ndarray) -> str:  # runs in the thread
+def _look_inside(explainer: Callable[[], Explainer], image_u8: np.ndarray, winner: int) -> str:  # runs in the thread
     try:
-        explanation = explainer().explain(image_u8)
+        explanation = explainer().explain(image_u8, winner)
     except ArtifactError as error:
         raise NotFound(f"this model cannot be explained: {error}") from error
     return json.dumps(explanation.to_json_dict(), separators=(",", ":"))

@@ -114,6 +114,7 @@ def disputed(session: DigitSession, collection: Collection) -> list[Answer]:
     labels = session.artifact.manifest.labels
     found = []
     for example in collection.examples:
+        # One look: where that is as sure as this asks for, there is no second.
         probabilities = session.run(example.image[np.newaxis]).probabilities[0]
         said = labels[int(probabilities.argmax())]
         if example.label in labels and said != example.label and probabilities.max() >= DISPUTED:

@@ -48,14 +48,14 @@ def metrics_from(report: Mapping[str, Any]) -> Metrics:
 
 @torch.no_grad()
 def logits_of(net: ConvNet, digits: Digits, batch_size: int = 1000) -> Tensor:
-    """Return the logits float32 `[N, 10]` of all pictures, on the CPU."""
+    """Return the logits float32 `[N, classes]` of all pictures, on the CPU."""
     net.eval()
     parts = [net(normalise(images)).cpu() for images in torch.split(digits.images, batch_size)]
     return torch.cat(parts)
 
 
 def served_logits(net: ConvNet, digits: Digits, temperature: float) -> Tensor:
-    """Return the logits float32 `[N, 10]` that the service judges by: over the temperature, with its second look."""
+    """Return the logits float32 `[N, classes]` that the service judges by, with temperature and second look."""
 
     def run(images_u8: NDArray[np.uint8]) -> Outputs:
         each = Digits(torch.from_numpy(images_u8).to(digits.images.device), digits.labels)
@@ -66,7 +66,7 @@ def served_logits(net: ConvNet, digits: Digits, temperature: float) -> Tensor:
 
 
 def measure(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Metrics:
-    """Measure logits `[N, 10]`, divided by the temperature, against labels `[N]`."""
+    """Measure logits `[N, classes]`, divided by the temperature, against labels `[N]`."""
     labels, classes = labels.cpu(), logits.shape[1]
     log_probabilities = functional.log_softmax(logits.double() / temperature, dim=1)
     confidence, answer = log_probabilities.exp().max(dim=1)

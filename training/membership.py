@@ -85,11 +85,11 @@ def _both_ways(
     members: tuple[NDArray[np.uint8], NDArray[np.int64]],
     others: tuple[NDArray[np.uint8], NDArray[np.int64]],
 ) -> dict[str, Attack]:
-    """Attack with the temperature taken out again, and as served."""
+    """Attack the network's own outputs, as tensors get them, with the temperature taken out again and with it."""
     temperature = session.artifact.manifest.temperature
     return {
         name: attack(*(_confidences(session, *side, factor) for side in (members, others)))
-        for name, factor in (("before calibration", temperature), ("as served", 1.0))
+        for name, factor in (("before calibration", temperature), ("calibrated", 1.0))
     }
 
 

@@ -112,6 +112,17 @@ def test_occlusion_is_the_drop_of_the_winner(
         )
 
 
+def test_occlusion_is_for_the_class_that_is_asked_for(
+    explainer: Explainer, explanation: Explanation, seven: NDArray[np.uint8]
+) -> None:
+    """A second look may have another winner than this one."""
+    asked = explainer.explain(seven, winner=2)
+    np.testing.assert_array_equal(asked.probabilities, explanation.probabilities)
+    rise = asked.occlusion.min()
+    assert rise < -0.01  # hiding some place makes a 2 likelier
+    assert asked.occlusion.max() <= explanation.probabilities[2]
+
+
 def test_the_patches_cover_the_whole_image() -> None:
     """No pixel escapes being hidden, and every patch has the same centre-to-border distance."""
     hidden, grid = occluded(np.full((28, 28), 255, np.uint8))

@@ -19,6 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from serving import Server
 
+from service.artifact import load_artifact
+from service.preprocess import preprocess
+from service.second_look import look_twice
+from service.session import DigitSession
+from service.settings import SHIPPED_MODEL
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the two clients
 
 
@@ -42,6 +48,23 @@ def png(image: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
+
+
+def test_pictures_are_looked_at_twice(http: httpx.Client) -> None:
+    """A doubtful picture has the logits that /predict judges by; the same image as a tensor has those of the graph."""
+    smear = np.zeros((28, 28), np.uint8)
+    smear[8:20, 8:20] = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
+    session = DigitSession(load_artifact(SHIPPED_MODEL), "cpu")
+    seen = preprocess(png(smear)).image[np.newaxis]
+    once, twice = session.run(seen), look_twice(session.run, seen)
+    assert np.abs(once.logits - twice.logits).max() > 0.1
+    data = base64.b64encode(png(smear)).decode()
+    picture = {"name": "pictures", "shape": [1], "datatype": "BYTES", "data": [data]}
+    tensor = {"name": "images", "shape": [1, 28, 28], "datatype": "UINT8", "data": seen.tolist()}
+    for one, expected in ((picture, twice), (tensor, once)):
+        answer = http.post("/v2/models/digits/infer", json={"inputs": [one]}).json()
+        logits = next(output["data"] for output in answer["outputs"] if output["name"] == "logits")
+        np.testing.assert_allclose(logits, expected.logits[0], rtol=1e-3, atol=1e-3)
 
 
 def test_nvidias_client_gets_metadata_health_and_answers(server: Server) -> None:

@@ -49,6 +49,12 @@ def test_copies_are_moved_by_one_pixel_each_way() -> None:
         np.testing.assert_array_equal(copy, rolled)
 
 
+def test_below_nine_tenths_is_doubtful() -> None:
+    """And so is every class that has no more."""
+    probabilities = np.array([[0.899, 0.101], [0.9, 0.1], [0.1, 0.9], [0.5, 0.5], [0.05, 0.95]], np.float32)
+    assert find_doubtful(Outputs(np.log(probabilities), probabilities)).tolist() == [0, 3]
+
+
 def test_only_the_doubtful_images_are_looked_at_again(session: DigitSession, images: Images) -> None:
     """The sure ones keep their outputs to the bit, the others get the mean of nine looks."""
     seen: list[int] = []
@@ -97,21 +103,47 @@ def test_a_doubtful_image_alone_gets_what_it_gets_in_a_batch(session: DigitSessi
     np.testing.assert_allclose(backwards.logits[::-1], together.logits, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("rejected", [False, True])
-def test_pictures_are_looked_at_twice_and_tensors_are_not(
-    session: DigitSession, images: Images, *, rejected: bool
-) -> None:
-    """The service's own answers use it, unless the ink said no; a tensor gets what the model file gives anywhere."""
+def test_pictures_are_looked_at_twice_and_tensors_are_not(session: DigitSession, images: Images) -> None:
+    """The service's own answers use it, but where the ink said no; a tensor gets what the model file gives anywhere."""
 
     async def both() -> tuple[Outputs, Outputs]:
-        prepared = [Prepared(image, "several_digits" if rejected else None) for image in images]
+        prepared = [Prepared(image, "several_digits" if one in refused else None) for one, image in enumerate(images)]
         return await classifier.classify_all(prepared), (await classifier.classify_tensors(images))[0]
 
+    refused = find_doubtful(session.run(images))[1:3]
     classifier = Classifier(session, Settings())
     try:
         pictures, tensors = asyncio.run(both())
     finally:
         classifier.close()
-    expected = session.run(images) if rejected else look_twice(session.run, images)
-    np.testing.assert_allclose(pictures.logits, expected.logits, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(tensors.logits, session.run(images).logits, rtol=1e-4, atol=1e-4)
+    once, twice = session.run(images), look_twice(session.run, images)
+    for rows, one_look, both_looks in zip(pictures, once, twice, strict=True):
+        expected = both_looks.copy()
+        expected[refused] = one_look[refused]
+        np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(tensors.logits, once.logits, rtol=1e-4, atol=1e-4)
+
+
+def test_many_doubtful_pictures_do_not_crowd_the_others_out(session: DigitSession, images: Images) -> None:
+    """Their copies come in parts of a batch, which a full queue takes too: their request was admitted before."""
+
+    async def ask() -> Outputs:
+        submit = classifier.batcher.submit
+
+        async def record(images_u8: Images, *, admitted: bool = False) -> Outputs:
+            asked.append((len(images_u8), admitted))
+            return await submit(images_u8, admitted=admitted)
+
+        classifier.batcher.submit = record  # type: ignore[method-assign]
+        return await classifier.classify_all([Prepared(image) for image in many])
+
+    asked: list[tuple[int, bool]] = []
+    doubtful = images[find_doubtful(session.run(images))]
+    many = np.resize(doubtful, (20, 28, 28))
+    classifier = Classifier(session, Settings(max_batch=64))
+    try:
+        outputs = asyncio.run(ask())
+    finally:
+        classifier.close()
+    assert asked == [(20, False), (64, True), (64, True), (32, True)]
+    np.testing.assert_allclose(outputs.logits, look_twice(session.run, many).logits, rtol=1e-4, atol=1e-4)

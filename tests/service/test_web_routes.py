@@ -86,16 +86,17 @@ def test_all_versions_share_one_thread_and_one_limit(monkeypatch: pytest.MonkeyP
         def __init__(self, artifact: str) -> None:
             self._artifact = artifact
 
-        def explain(self, _: Any) -> Any:
+        def explain(self, _: Any, winner: int) -> Any:
             gate.wait(10)
+            assert winner == 1  # as the prediction says
             looks.append((self._artifact, threading.get_ident()))
             return SimpleNamespace(to_json_dict=dict)
 
     async def read_picture(_: Any) -> bytes:
         return b""
 
-    async def classify_prepared(_: bytes) -> tuple[Any, None]:
-        return SimpleNamespace(image=None), None
+    async def classify_prepared(_: bytes) -> tuple[Any, Any]:
+        return SimpleNamespace(image=None), SimpleNamespace(probabilities=[0.3, 0.6, 0.1])
 
     def pictures(version: str) -> Any:
         session = SimpleNamespace(artifact=version)

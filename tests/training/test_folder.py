@@ -1,13 +1,16 @@
 """Judging a folder of pictures: the service's own answers, counted by kind, and a sheet of the mistakes."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from service.artifact import load_artifact
-from service.session import DigitSession
+from service.artifact import Thresholds, load_artifact
+from service.session import DigitSession, Outputs
 from training.errors import DataError
 from training.folder import answer_folder, contact_sheet, scores
 
@@ -47,6 +50,20 @@ def test_right_wrong_and_damaged_pictures_are_counted(session: DigitSession, tmp
     assert contact_sheet(answers, tmp_path / "sheet.png") == 2
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 1000
+
+
+def test_a_doubtful_picture_is_judged_as_it_is_served(tmp_path: Path) -> None:
+    """Unsure at first sight, and sure of something else nine times over."""
+
+    def run(images: NDArray[np.uint8]) -> Outputs:
+        logits = np.log([[0.4, 0.6]] if len(images) == 1 else [[0.9, 0.1]] * len(images)).astype(np.float32)
+        return Outputs(logits, np.exp(logits))
+
+    manifest = SimpleNamespace(labels=("0", "1"), thresholds=Thresholds())
+    session: Any = SimpleNamespace(run=run, artifact=SimpleNamespace(manifest=manifest))
+    (tmp_path / "0").mkdir()
+    bar().save(tmp_path / "0" / "a.png")
+    assert answer_folder(session, tmp_path)[0].said == "0"
 
 
 def test_a_picture_of_no_digit_is_right_when_it_is_rejected(session: DigitSession, tmp_path: Path) -> None:

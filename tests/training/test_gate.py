@@ -105,6 +105,19 @@ def test_a_rejected_picture_is_not_answered_rightly() -> None:
     assert compared(Fixed(), strict, images, ["1", "1"]).right_after == 1
 
 
+def test_the_gate_looks_twice_as_the_service_does() -> None:
+    """A picture that is a 1 by a hair, and a 0 once it is moved, is answered as a 0."""
+
+    class Shaky(Fixed):
+        def run(self, images: NDArray[np.uint8]) -> Outputs:
+            one = np.where(images[:, 14, 14] > 0, 0.55, 0.05).astype(np.float32)
+            rows = np.stack([1 - one, one], axis=1)
+            return Outputs(np.log(rows), rows)
+
+    result = compared(Fixed(), Shaky(), pictures(255, 255), ["1", "0"])
+    assert (result.right_before, result.right_after, result.fixed, result.broken) == (1, 1, 1, 1)
+
+
 def test_a_version_that_lacks_a_label_has_no_log_loss_and_is_never_right_about_it() -> None:
     """A new class is new: before, every one of its pictures was wrong."""
     result = compared(Fixed(labels=("0", "7")), Fixed(), pictures(250, 240), ["1", "1"])

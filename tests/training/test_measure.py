@@ -1,15 +1,22 @@
 """Accuracy, calibration and thresholds, on logits whose answers are known."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from service.artifact import load_artifact
+from training.checkpoint import network_with
+from training.data import Digits
 from training.errors import TrainingError
-from training.measure import fit_temperature, measure
+from training.measure import fit_temperature, logits_of, measure, served_logits
+from training.parity import weights_in
 from training.pool import NO_DIGIT
 from training.rejection import ENERGIES, OTHERS_REJECTED, UNSURE, fit_thresholds, rejection_by_kind
+
+MODELS = Path(__file__).resolve().parents[2] / "models" / "digits"
 
 
 def confident(labels: torch.Tensor, confidence: float) -> torch.Tensor:
@@ -40,6 +47,25 @@ def test_the_fitted_temperature_undoes_overconfidence() -> None:
     temperature = fit_temperature(logits, labels)
     assert temperature == pytest.approx(3, rel=0.03)
     assert measure(logits, labels, temperature).ece < 0.01 < measure(logits, labels).ece
+
+
+def test_served_logits_are_calibrated_and_of_both_looks() -> None:
+    """Sure pictures have the network's logits over the temperature, doubtful ones the mean over nine places."""
+    artifact = load_artifact(MODELS)
+    net = network_with(
+        {name: torch.from_numpy(array.copy()) for name, array in weights_in(artifact).items()}, source=""
+    )
+    images = np.zeros((4, 28, 28), np.uint8)
+    images[:2, 4:24, 13:16] = 255
+    images[2:, 8:20, 8:20] = np.random.default_rng(0).integers(0, 256, (2, 12, 12), dtype=np.uint8)
+    digits = Digits(torch.from_numpy(images), torch.zeros(4, dtype=torch.long))
+    served = served_logits(net, digits, 1.7)
+    torch.testing.assert_close(served[:2], logits_of(net, digits)[:2] / 1.7)
+    for place in (2, 3):
+        moves = [np.roll(images[place], (down, right), (0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+        nine = Digits(torch.from_numpy(np.stack(moves)), torch.zeros(9, dtype=torch.long))
+        torch.testing.assert_close(served[place], logits_of(net, nine).mean(dim=0) / 1.7, rtol=1e-4, atol=1e-4)
+        assert (served[place] - logits_of(net, digits)[place] / 1.7).abs().max() > 0.1
 
 
 def none_rejected(count: int) -> torch.Tensor:

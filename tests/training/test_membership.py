@@ -59,5 +59,5 @@ def test_the_temperature_is_taken_out_for_the_attack_before_calibration() -> Non
     images[:, 0, 0] = (250, 100, 200, 50)
     ones = np.ones(2, np.int64)
     found = _both_ways(Session(), (images[:2], ones), (images[2:], ones))  # type: ignore[arg-type]
-    assert found["before calibration"] == found["as served"]
-    assert found["as served"].auc == 0.75
+    assert found["before calibration"] == found["calibrated"]
+    assert found["calibrated"].auc == 0.75
