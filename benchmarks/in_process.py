@@ -6,6 +6,7 @@ import gc
 import io
 from typing import Any
 
+import numpy as np
 import uvloop
 from PIL import Image
 
@@ -23,6 +24,7 @@ from service.open_inference import parse_infer
 from service.pictures import PictureRoutes
 from service.preprocess import preprocess
 from service.preprocess.decode import decode_grey
+from service.second_look import find_doubtful
 from service.session import DigitSession
 from service.settings import load_settings
 
@@ -118,6 +120,7 @@ def _requests(session: DigitSession) -> dict[str, Any]:
         metrics,
     )
     files = [png(image) for image in images(BATCH)]
+    doubtful = _doubtful(session)
     return {
         "request: health, which does nothing": _asgi(gateway, "GET", "/livez", b"", {}),
         "request: raw": _asgi(gateway, "POST", "/predict", files[0], {"Content-Type": "image/png"}),
@@ -125,7 +128,20 @@ def _requests(session: DigitSession) -> dict[str, Any]:
         "request: pixels1": _asgi(gateway, "POST", INFER, *tensor(images(1))),
         "request: pixels64": _asgi(gateway, "POST", INFER, *tensor(images(64))),
         "request: batch32": _asgi(gateway, "POST", "/predict_batch", *form(files, "images")),
+        "request: upload, with a second look": _asgi(gateway, "POST", "/predict", *form([doubtful], "image")),
+        "request: batch32, all with a second look": _asgi(
+            gateway, "POST", "/predict_batch", *form([doubtful] * BATCH, "images")
+        ),
     }
+
+
+def _doubtful(session: DigitSession) -> bytes:
+    """A PNG that the network is unsure of: a smear."""
+    smears = np.zeros((100, 28, 28), np.uint8)
+    smears[:, 8:20, 8:20] = np.random.default_rng(0).integers(0, 256, (100, 12, 12))
+    prepared = [preprocess(png(smear)) for smear in smears]
+    unsure = find_doubtful(session.run(np.stack([one.image for one in prepared])))
+    return png(smears[next(place for place in unsure if not prepared[place].rejected)])
 
 
 def _asgi(gateway: Gateway, method: str, path: str, body: bytes, headers: dict[str, str]) -> Any:

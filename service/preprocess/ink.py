@@ -31,6 +31,7 @@ class Ink:
         noise: standard deviation of the contrast on bare paper, same scale.
         inverted: whether the ink was lighter than the paper.
         clean: whether it is a drawing or a scan, on an even ground, rather than a photo.
+        bordered: whether the even ground goes all the way round, which shadows, lamps and tables leave to no page.
         window: in pixels; strokes wider than half of it may have been taken for paper; 0 for no limit.
         tight: whether it is read as a picture cut out along the digit's ink, which then reaches all four sides.
     """
@@ -39,6 +40,7 @@ class Ink:
     noise: float
     inverted: bool
     clean: bool = True
+    bordered: bool = False
     window: int = 0
     tight: bool = False
 
@@ -46,8 +48,8 @@ class Ink:
 def read_ink(grey: Grey) -> Iterator[Ink]:
     """Take the paper away from a grey picture, uint8 [height, width], 0 black to 255 white.
 
-    Yields the possible readings. The first is certain if it is clean and what it shows has sharp edges; of the others
-    the one with the best digit in it is right.
+    Yields the possible readings. The first is certain if it is clean and what it shows has sharp edges, or an even
+    ground all the way round; of the others the one with the best digit in it is right.
     """
     border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
     tight = _cut_tight(grey, border)
@@ -59,10 +61,11 @@ def read_ink(grey: Grey) -> Iterator[Ink]:
     far = np.count_nonzero(away > 4 * EVEN) / grey.size
     between = 1 - far - np.count_nonzero(away <= EVEN) / grey.size
     crop = min(grey.shape) < CROP
-    least, most = (0.6, 0.3) if crop else (0.85, 0.05)
+    bordered = even_border == 1
+    least, most = (0.6, 0.3) if crop or bordered else (0.85, 0.05)
     thickest = 0.65 if crop and even_border > 0.75 else 0.45
     if even_border > least and between < most and far < thickest:
-        yield _on_canvas(grey, ground)
+        yield _on_canvas(grey, ground, bordered=bordered)
     soft = np.asarray(Image.fromarray(grey).filter(ImageFilter.GaussianBlur(0.8)))
     side = max(grey.shape)
     for window in (side // WIDE | 1, side // NARROW | 1):
@@ -71,12 +74,12 @@ def read_ink(grey: Grey) -> Iterator[Ink]:
         yield _on_paper(grey, 255 - soft, side // WIDE | 1, inverted=True)
 
 
-def _on_canvas(grey: Grey, ground: int) -> Ink:
+def _on_canvas(grey: Grey, ground: int, *, bordered: bool) -> Ink:
     """An even ground: the border tells its level, and the farther side is ink."""
     signed = grey.astype(np.int16) - ground
     dark, light = (np.clip(side, 0, 255).astype(np.uint8) for side in (-signed, signed))
     inverted = _weight(light) > _weight(dark)
-    return Ink(light if inverted else dark, float(np.std(signed[np.abs(signed) <= EVEN])), inverted)
+    return Ink(light if inverted else dark, float(np.std(signed[np.abs(signed) <= EVEN])), inverted, bordered=bordered)
 
 
 def _cut_tight(grey: Grey, border: Grey) -> Ink | None:

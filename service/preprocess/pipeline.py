@@ -55,7 +55,7 @@ def prepare(grey: NDArray[np.uint8]) -> Prepared:
         found = find_digit(ink)
         if found is not None and (best is None or found.score > best.score):
             best = found
-        if ink.clean and found is not None and found.sharp:
+        if ink.clean and found is not None and found.written and (found.sharp or ink.bordered):
             break
     if best is None or not best.written:
         return Prepared(np.zeros((SIDE, SIDE), np.uint8), "blank")

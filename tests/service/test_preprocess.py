@@ -270,6 +270,18 @@ def test_a_comb_and_a_box_that_is_cut_off_are_no_ink(session: DigitSession, digi
 
 
 @pytest.mark.parametrize("light_on_dark", [False, True])
+@pytest.mark.parametrize("blur", [2, 3.5, 6])
+@pytest.mark.parametrize("digit", DRAWINGS)
+def test_a_soft_drawing_keeps_its_polarity(
+    session: DigitSession, digit: int, blur: float, *, light_on_dark: bool
+) -> None:
+    """A small picture that was enlarged has no sharp edge, and its dark ground is still no ink."""
+    page = Image.fromarray(black_on_white(drawn(digit, size=(280, 280), height=180, pen=13)))
+    soft = np.asarray(page.filter(ImageFilter.GaussianBlur(blur)))
+    assert read(session, prepare(255 - soft if light_on_dark else soft)) == digit
+
+
+@pytest.mark.parametrize("light_on_dark", [False, True])
 @pytest.mark.parametrize("digit", [0, 2, 3, 5, 7])
 def test_a_tight_crop_keeps_its_polarity(session: DigitSession, digit: int, *, light_on_dark: bool) -> None:
     """A thick digit cut along its ink has more ink than paper on its border, and is read all the same."""
