@@ -102,11 +102,12 @@ class Classifier:
         Raises:
             Overloaded: too much waits already; never once the first look was had.
         """
-        images = np.stack([one.image for one in prepared])
+        images = prepared[0].image[np.newaxis] if len(prepared) == 1 else np.stack([one.image for one in prepared])
         first = await self.batcher.submit(images)
-        doubtful = np.array([place for place in find_doubtful(first) if not prepared[place].rejected], np.intp)
-        if not len(doubtful):
+        unsure = [place for place in find_doubtful(first).tolist() if not prepared[place].rejected]
+        if not unsure:
             return first
+        doubtful = np.array(unsure, np.intp)
         parts = []
         for start in range(0, len(doubtful), self._doubtful_at_once):
             part = doubtful[start : start + self._doubtful_at_once]
