@@ -15,13 +15,13 @@ from service.artifact import load_artifact
 from service.errors import ServiceError
 from service.second_look import look_twice
 from service.session import DigitSession
-from training.checkpoint import load_network, network_with, read_report
+from training.checkpoint import load_network, read_report
 from training.commands import add_commands
 from training.data import DATA_VARIABLE, data_folder, load_mnist
 from training.errors import DataError, TrainingError
 from training.evaluate import evaluate_mnist
 from training.folder import answer_folder, contact_sheet, scores
-from training.parity import climb, weights_in
+from training.parity import climb, network_in
 from training.publish import publish
 from training.recipes import RECIPES, recipe_named
 from training.runner import choose_device, judge_again, run_recipe
@@ -110,11 +110,8 @@ def export(options: argparse.Namespace) -> None:
 def verify(options: argparse.Namespace) -> None:
     """Climb the parity ladder for a published model."""
     artifact = load_artifact(options.model)
-    if options.run is None:  # the file's own weights: proves the graph; its hash proves the weights
-        tensors = {name: torch.from_numpy(array.copy()) for name, array in weights_in(artifact).items()}
-        net = network_with(tensors, source=str(artifact.model_path))
-    else:
-        net = load_network(options.run)
+    # The file's own weights prove the graph; its hash proves the weights.
+    net = network_in(artifact) if options.run is None else load_network(options.run)
     report = climb(net, artifact.manifest.temperature, artifact, _test_digits_if_any(options.data))
     _tell_parity(report.to_json())
 

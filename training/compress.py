@@ -8,20 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from service.artifact import Artifact, load_artifact
 from service.session import DigitSession
-from training.checkpoint import network_with
 from training.collection import read_collection
 from training.cost import Cost, cost_of
 from training.data import Digits, load_mnist
 from training.distil import Distillation, narrow, prune
 from training.export import to_onnx
 from training.gate import Comparison, compare
-from training.model import ConvNet
-from training.parity import weights_in
+from training.parity import network_in
 from training.pool import NO_DIGIT, TEST_PLAN
 from training.quantise import CALIBRATION, quantise
 from training.recipes import RECIPES
@@ -129,11 +126,6 @@ def verdict(row: Measured, shipped: Cost) -> str:
     return f"{'pays' if share <= PAYS else 'does not pay'}: {share:.2f}× the CPU time"
 
 
-def _network(shipped: Artifact) -> ConvNet:
-    weights = {name: torch.from_numpy(array.copy()) for name, array in weights_in(shipped).items()}
-    return network_with(weights, source=str(shipped.model_path))
-
-
 def _int8(material: Material, _: Distillation) -> bytes:
     return quantise(material.shipped.model_bytes, material.training.images[:CALIBRATION].numpy())
 
@@ -141,14 +133,14 @@ def _int8(material: Material, _: Distillation) -> bytes:
 def _pruned(share: float) -> Callable[[Material, Distillation], bytes]:
     def make_pruned(material: Material, how: Distillation) -> bytes:
         gentle = replace(how, epochs=max(1, how.epochs // 2), learning_rate=how.learning_rate / 4)
-        net = prune(_network(material.shipped), material.training, gentle, share)
+        net = prune(network_in(material.shipped), material.training, gentle, share)
         return to_onnx(net, material.shipped.manifest.temperature)
 
     return make_pruned
 
 
 def _narrow(material: Material, how: Distillation) -> bytes:
-    net = narrow(_network(material.shipped), material.training, how)
+    net = narrow(network_in(material.shipped), material.training, how)
     return to_onnx(net, material.shipped.manifest.temperature)
 
 

@@ -13,7 +13,7 @@ from service.artifact import MANIFEST_FILE, Artifact, latest_version, load_artif
 from service.session import DigitSession
 from training.adapt import Adaptation, Adapted, adapt, widen
 from training.card import write_card
-from training.checkpoint import REPORT, WEIGHTS, network_with, write_json, write_tensors
+from training.checkpoint import REPORT, WEIGHTS, write_json, write_tensors
 from training.collection import Collection, Example, disputed, read_collection
 from training.data import Digits, load_mnist, split
 from training.errors import DataError
@@ -21,7 +21,7 @@ from training.folder import contact_sheet
 from training.gate import Comparison, compare, require_better
 from training.manifest import DIGITS, describe_data
 from training.measure import fit_temperature, logits_of, measure, served_logits
-from training.parity import weights_in
+from training.parity import network_in
 from training.parts import Parts, divide
 from training.publish import publish
 
@@ -136,8 +136,7 @@ def _mnist(data: Path, labels: list[str]) -> Mnist | None:
 
 
 def _train(job: Finetuning, base: Artifact, parts: Parts, mnist: Mnist | None, labels: list[str]) -> Adapted:
-    weights = {name: torch.from_numpy(array.copy()) for name, array in weights_in(base).items()}
-    net = widen(network_with(weights, source=str(base.model_path)), len(labels), job.how.seed)
+    net = widen(network_in(base), len(labels), job.how.seed)
     new = (to_digits(parts.train, labels), to_digits(parts.validation, labels))
     old = (mnist.replay, mnist.validation) if mnist else None
     shown = "epoch %(epoch)2d: validation loss %(new).4f on yours" + (", %(old).4f on MNIST" if mnist else "")

@@ -12,6 +12,7 @@ from service.artifact import Artifact
 from service.errors import ProviderError
 from service.session import PROVIDERS, DigitSession
 from training import reference
+from training.checkpoint import network_with
 from training.data import Digits
 from training.errors import ParityError
 from training.model import ConvNet, ServedNet
@@ -174,6 +175,15 @@ def weights_in(artifact: Artifact) -> dict[str, NDArray[np.float32]]:
     graph = onnx.load_from_string(artifact.model_bytes).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     return {name: array for name, array in arrays.items() if array.dtype == np.float32 and array.ndim}
+
+
+def network_in(artifact: Artifact) -> ConvNet:
+    """Rebuild the network from the weights in the graph, as wide as they are.
+
+    Raises: CheckpointError if a name or shape differs from the network's.
+    """
+    weights = {name: torch.from_numpy(array.copy()) for name, array in weights_in(artifact).items()}
+    return network_with(weights, source=str(artifact.model_path))
 
 
 @torch.no_grad()

@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from service.artifact import load_artifact
-from training.checkpoint import network_with
 from training.data import Digits
 from training.errors import TrainingError
 from training.measure import fit_temperature, logits_of, measure, served_logits
-from training.parity import weights_in
+from training.parity import network_in
 from training.pool import NO_DIGIT
 from training.rejection import ENERGIES, OTHERS_REJECTED, UNSURE, fit_thresholds, rejection_by_kind
 
@@ -51,10 +50,7 @@ def test_the_fitted_temperature_undoes_overconfidence() -> None:
 
 def test_served_logits_are_calibrated_and_of_both_looks() -> None:
     """Sure pictures have the network's logits over the temperature, doubtful ones the mean over nine places."""
-    artifact = load_artifact(MODELS)
-    net = network_with(
-        {name: torch.from_numpy(array.copy()) for name, array in weights_in(artifact).items()}, source=""
-    )
+    net = network_in(load_artifact(MODELS))
     images = np.zeros((4, 28, 28), np.uint8)
     images[:2, 4:24, 13:16] = 255
     images[2:, 8:20, 8:20] = np.random.default_rng(0).integers(0, 256, (2, 12, 12), dtype=np.uint8)

@@ -11,7 +11,6 @@ from samples import stripes, untrained_net, write_artifact
 from service.artifact import load_artifact
 from service.session import DigitSession
 from training import parity
-from training.checkpoint import network_with
 from training.errors import ParityError
 from training.model import ConvNet, ServedNet, normalise
 
@@ -27,8 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shipped_net() -> ConvNet:
     """Return the shipped network, rebuilt from the weights inside its file."""
-    stored = parity.weights_in(load_artifact(SHIPPED))
-    return network_with({name: torch.from_numpy(array.copy()) for name, array in stored.items()}, source="shipped")
+    return parity.network_in(load_artifact(SHIPPED))
 
 
 def changed_by_one_percent(net: ConvNet, name: str) -> ConvNet:
