@@ -45,7 +45,7 @@ chaos: $(DEV)/.installed  ## hostile requests, overload, killed workers, restart
 	$(DEV)/bin/python -m benchmarks.chaos
 
 figures: $(DEV)/.installed  ## draw the figures of docs/ again, from the shipped model
-	$(DEV)/bin/python -m training.figures
+	$(DEV)/bin/python -m training.study.figures
 
 image:  ## build the Docker image and check that it answers
 	docker build --build-arg RUNTIME=$(RUNTIME) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \

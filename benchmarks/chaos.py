@@ -181,7 +181,7 @@ def overload() -> tuple[bool, str]:
         memory = resident_mib(process.pid)
         time.sleep(1)
         asyncio.run(load(port, LARGER, 16, for_seconds(5), after))
-    bound = 3 * calm.p99() * 64 / 16  # 64 pictures may wait for decoding: service/classifier.py
+    bound = 3 * calm.p99() * 64 / 16  # 64 pictures may wait for decoding: service/recognition/recogniser.py
     good = set(burst.statuses) <= {200, 429, 503} and not burst.no_retry_after and not burst.broken
     good = good and burst.p99() < min(MAX_P99_S, bound) and memory - before < MAX_GROWTH_MIB
     good = good and set(after.statuses) == {200} and after.p99() < 3 * calm.p99()

@@ -12,21 +12,21 @@ from PIL import Image
 
 from benchmarks.timing import fastest
 from benchmarks.workloads import BATCH, draw_digit, form, images, photo, png, tensor
-from service.artifact import load_artifact
-from service.batching import Batcher
-from service.classifier import Classifier
-from service.gateway import Gateway
-from service.http import Reply, Request
-from service.inference import InferenceRoutes
-from service.metrics import Metrics
-from service.multipart import parse_multipart
-from service.open_inference import parse_infer
-from service.pictures import PictureRoutes
+from service.api.open_inference import InferenceRoutes
+from service.api.open_inference_wire import parse_infer
+from service.api.predict import PictureRoutes
+from service.gateway.dispatch import Gateway
+from service.gateway.forms import parse_multipart
+from service.gateway.messages import Reply, Request
+from service.model.artifact import load_artifact
+from service.model.session import DigitSession
 from service.preprocess import preprocess
 from service.preprocess.decode import decode_grey
-from service.second_look import find_doubtful
-from service.session import DigitSession
+from service.recognition.batcher import Batcher
+from service.recognition.recogniser import Classifier
+from service.recognition.second_look import find_doubtful
 from service.settings import load_settings
+from service.telemetry.metrics import Metrics
 
 BATCHES = (1, 8, 64)
 INFER = "/v2/models/digits/infer"

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.timing import fastest
-from service.artifact import load_artifact
+from service.model.artifact import load_artifact
+from service.model.session import DigitSession
 from service.preprocess import Prepared, decode_grey, digit, ink, normalise, pipeline, prepare, preprocess
-from service.session import DigitSession
-from training.data import load_mnist, split
-from training.recipes import RECIPES
-from training.synthesis import DIGIT_KINDS, synthesise_grey
+from training.data.mnist import load_mnist, split
+from training.learn.recipes import RECIPES
+from training.synth.pictures import DIGIT_KINDS, synthesise_grey
 
 Grey = NDArray[np.uint8]
 Case = tuple[str, int, Grey]  # group, label, picture

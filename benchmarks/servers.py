@@ -20,7 +20,7 @@ import psutil
 from benchmarks.load import BenchmarkError
 from benchmarks.variants import VARIANTS
 from benchmarks.workloads import BATCH, Call, form, images, photo, png, tensor
-from service.artifact import load_artifact
+from service.model.artifact import load_artifact
 from service.settings import load_settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from service.session import Outputs
+    from service.model.session import Outputs
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def _no_freeze() -> None:
 
 
 def _uvicorn(**options: Any) -> Callable[[], None]:
-    """Start uvicorn with other options than service/worker.py asks for."""
+    """Start uvicorn with other options than service/server/worker.py asks for."""
 
     def change() -> None:
         import uvicorn  # noqa: PLC0415
@@ -74,7 +74,7 @@ def _bentoml_batching() -> None:
 
 
 class DispatcherBatcher:
-    """BentoML's adaptive batching in the place of service/batching.py, called as BentoML calls it for a `def` API."""
+    """BentoML's adaptive batching in the place of our batcher, called as BentoML calls it for a `def` API."""
 
     def __init__(self, run: Callable[[NDArray[np.uint8]], Outputs], *, max_batch: int, **_: Any) -> None:
         from bentoml._internal.marshal.dispatcher import CorkDispatcher  # noqa: PLC0415

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from service.supervisor import main
+from service.server.supervisor import main
 
 sys.exit(main())

@@ -17,23 +17,23 @@ from bentoml.validators import DType, Shape
 from numpy.typing import NDArray
 
 from service import __version__
-from service.artifact import Artifact, load_artifact
-from service.classifier import Classifier
-from service.drain import Drain
+from service.api.bentoml_routes import InnerApp, check_images
+from service.api.explain import WebRoutes
+from service.api.open_inference import InferenceRoutes
+from service.api.openapi import describe
+from service.api.page import Page
+from service.api.predict import PictureRoutes
+from service.api.repository import Repository, check_folder
 from service.errors import ConfigurationError, ServiceError
-from service.gateway import Gateway, Routes
-from service.http import ASGIApp, Reply, Request, json_reply
-from service.inference import InferenceRoutes
-from service.inner import InnerApp, check_images
-from service.logs import configure_logs
-from service.metrics import Metrics
-from service.openapi import describe
-from service.page import Page
-from service.pictures import PictureRoutes
-from service.repository import Repository, check_folder
-from service.session import DigitSession, providers_to_try
+from service.gateway.dispatch import Gateway, Routes
+from service.gateway.messages import ASGIApp, Reply, Request, json_reply
+from service.model.artifact import Artifact, load_artifact
+from service.model.session import DigitSession, providers_to_try
+from service.recognition.recogniser import Classifier
+from service.server.drain import Drain
 from service.settings import load_settings, unknown_variables
-from service.web_routes import WebRoutes
+from service.telemetry.logs import configure_logs
+from service.telemetry.metrics import Metrics
 
 log = logging.getLogger("bentoml.service")  # below BentoML's logger, whose handlers are configured
 OPEN_PATHS = {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready", "/docs.json"}

@@ -13,10 +13,10 @@ import torch
 from PIL import Image, ImageDraw
 from serving import kill_group, start_server
 
-from training.checkpoint import write_json
-from training.export import to_onnx
-from training.manifest import build_manifest
-from training.model import ConvNet, Widths
+from training.network.checkpoint import write_json
+from training.network.convnet import ConvNet, Widths
+from training.publish.export import to_onnx
+from training.publish.manifest import build_manifest
 
 LABELS = [*"0123456789", "half", "ten"]
 REPORT = {"temperature": 1.0, "recipe": {}, "seed": 0, "data": {}, "metrics": {}, "labels": LABELS}

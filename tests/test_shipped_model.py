@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from service.artifact import load_artifact
+from service.model.artifact import load_artifact
+from service.model.session import DigitSession
 from service.preprocess import prepare
-from service.second_look import look_twice
-from service.session import DigitSession
+from service.recognition.second_look import look_twice
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "models" / "digits"
@@ -58,7 +58,7 @@ def test_the_shipped_model_holds_what_the_project_promises(session: DigitSession
 
 def test_the_shipped_model_has_the_accuracy_that_its_manifest_claims(session: DigitSession) -> None:
     """The MNIST test set, where it is there, gives the manifest's figures exactly, at one look and at two."""
-    data = pytest.importorskip("training.data")
+    data = pytest.importorskip("training.data.mnist")
     folder = data.data_folder()
     if not (folder / "MNIST" / "raw" / "t10k-images-idx3-ubyte").exists():
         pytest.skip("needs MNIST: set DIGITS_DATA to a folder with MNIST/raw in it")

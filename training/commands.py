@@ -5,15 +5,15 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from service.artifact import load_artifact
-from service.session import DigitSession
-from training import compress as compression
-from training import experiments
-from training.adapt import Adaptation
-from training.distil import Distillation
-from training.finetune import Finetuning, check
-from training.finetune import finetune as run_finetuning
-from training.membership import attack_folder, attack_mnist
+from service.model.artifact import load_artifact
+from service.model.session import DigitSession
+from training.learn.adapt import Adaptation
+from training.publish.finetune import Finetuning, check
+from training.publish.finetune import finetune as run_finetuning
+from training.study import compress as compression
+from training.study import experiments
+from training.study.distil import Distillation
+from training.study.membership import attack_folder, attack_mnist
 
 logger = logging.getLogger("training")
 

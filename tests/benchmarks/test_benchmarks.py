@@ -16,8 +16,8 @@ from benchmarks.plot import draw
 from benchmarks.rounds import Plan, Row
 from benchmarks.servers import Server
 from benchmarks.workloads import Call, form, images, png, tensor
-from service.multipart import parse_multipart
-from service.open_inference import parse_infer
+from service.api.open_inference_wire import parse_infer
+from service.gateway.forms import parse_multipart
 from service.preprocess import preprocess
 
 LINE = "measured requests=900 us=2000000 p50=1500 p99=7250 max=9000 refused=100 broken=3"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from serving import ROOT
 
-from service.artifact import load_artifact
+from service.model.artifact import load_artifact
 from service.settings import SHIPPED_MODEL
 
 FILES = sorted((ROOT / "deploy" / "kserve").glob("*.yaml"))

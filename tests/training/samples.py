@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.checkpoint import write_json
-from training.data import Digits, load_mnist
-from training.export import to_onnx
-from training.manifest import build_manifest
-from training.model import ConvNet
+from training.data.mnist import Digits, load_mnist
+from training.network.checkpoint import write_json
+from training.network.convnet import ConvNet
+from training.publish.export import to_onnx
+from training.publish.manifest import build_manifest
 
 REPORT = {"temperature": 1.3, "recipe": {"name": "article"}, "seed": 0, "data": {}, "metrics": {}}
 

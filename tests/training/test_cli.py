@@ -2,8 +2,8 @@
 
 import pytest
 
-from training.__main__ import main
-from training.recipes import RECIPES
+from training.cli import main
+from training.learn.recipes import RECIPES
 
 
 def test_help_names_every_command_and_the_order(capsys: pytest.CaptureFixture[str]) -> None:

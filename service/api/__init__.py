@@ -1,0 +1,1 @@
+"""The routes: what each one takes, does and answers."""

@@ -1,0 +1,134 @@
+"""The Open Inference Protocol's routes: server and model metadata, health, and infer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from service import __version__
+from service.api.open_inference_wire import HEADER_LENGTH, parse_infer, write_infer
+from service.errors import RequestError, ServiceError
+from service.gateway.messages import Reply, Request, json_reply
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from service.gateway.dispatch import Handler
+    from service.model.session import Outputs
+    from service.recognition.recogniser import Classifier
+
+MAX_PICTURES = 1024
+EXTENSIONS = ("binary_tensor_data",)
+
+
+class InferenceRoutes:
+    """Handlers around one classifier.
+
+    Where the labels are not just 0, 1, 2…, so that the index `digit` does not say it all, there is an output `label`.
+
+    Args:
+        classifier: answers.
+        extensions: what the server can do beside, for its metadata.
+    """
+
+    def __init__(self, classifier: Classifier, extensions: Iterable[str] = ()) -> None:
+        self._classifier = classifier
+        self._extensions = [*EXTENSIONS, *extensions]
+        manifest = classifier.manifest
+        self._name, self._version = manifest.name, manifest.version
+        self._image_shape = tuple(classifier.session.image_shape)
+        self._labels = None if is_plain(manifest.labels) else np.array([*manifest.labels, ""], object)  # -1: rejected
+        label = [] if self._labels is None else [{"name": "label", "datatype": "BYTES", "shape": [-1]}]
+        self._metadata = {
+            "name": self._name,
+            "versions": [self._version],
+            "platform": "onnxruntime_onnx",
+            "inputs": [
+                {"name": "images", "datatype": "UINT8", "shape": [-1, *self._image_shape]},
+                {"name": "pictures", "datatype": "BYTES", "shape": [-1]},
+            ],
+            "outputs": [
+                {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
+                {"name": "logits", "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
+                {"name": "digit", "datatype": "INT64", "shape": [-1]},
+                *label,
+                {"name": "rejected", "datatype": "BYTES", "shape": [-1]},
+            ],
+            "parameters": {"provider": classifier.session.provider, "sha256": manifest.sha256},
+        }
+
+    def routes(self) -> dict[str, dict[str, Handler]]:
+        """Path to method to handler, for the model with and without its version."""
+        table: dict[str, dict[str, Handler]] = {
+            "/v2": {"GET": self.server},
+            "/v2/health/live": {"GET": self.live},
+            "/v2/health/ready": {"GET": self.ready},
+        }
+        for base in (f"/v2/models/{self._name}", f"/v2/models/{self._name}/versions/{self._version}"):
+            table[base] = {"GET": self.model}
+            table[f"{base}/ready"] = {"GET": self.model_ready}
+            table[f"{base}/infer"] = {"POST": self.infer}
+        return table
+
+    async def server(self, _: Request) -> Reply:
+        """Server metadata."""
+        return json_reply({"name": "digit-service", "version": __version__, "extensions": self._extensions})
+
+    async def live(self, _: Request) -> Reply:
+        """Say that the process answers."""
+        return json_reply({"live": True})
+
+    async def ready(self, _: Request) -> Reply:
+        """Say that the server takes requests."""
+        return json_reply({"ready": True})
+
+    async def model(self, _: Request) -> Reply:
+        """Model metadata."""
+        return json_reply(self._metadata)
+
+    async def model_ready(self, _: Request) -> Reply:
+        """Say that the model takes requests."""
+        return json_reply({"name": self._name, "ready": True})
+
+    async def infer(self, request: Request) -> Reply:
+        """Classify one input tensor: `images` as they are, or `pictures` through preprocessing."""
+        call = parse_infer(await request.body(), request.headers.get(HEADER_LENGTH), self._image_shape)
+        if isinstance(call.tensor, list):
+            return write_infer(self._name, self._version, call, await self._pictures(call.tensor))
+        outputs, labels = await self._classifier.classify_tensors(call.tensor)
+        return write_infer(self._name, self._version, call, self._tensors(outputs, labels))
+
+    async def _pictures(self, pictures: list[bytes]) -> dict[str, NDArray[Any]]:
+        """Classify encoded files; a rejected one has digit -1 and its reason in `rejected`."""
+        if len(pictures) > MAX_PICTURES:
+            raise RequestError(f"the request has {len(pictures)} pictures, at most {MAX_PICTURES} are taken at once")
+        prepared = []
+        for number, one in enumerate(await self._classifier.prepare_all(pictures)):
+            if isinstance(one, ServiceError):
+                raise type(one)(f"pictures[{number}]: {one}") from one
+            prepared.append(one)
+        outputs = await self._classifier.classify_all(prepared)
+        answers = [
+            self._classifier.decide(logits, probabilities, one)
+            for logits, probabilities, one in zip(*outputs, prepared, strict=True)
+        ]
+        digits = np.array([-1 if answer.label is None else answer.label for answer in answers], np.int64)
+        reasons = np.array([answer.rejected or "" for answer in answers], object)
+        return {**self._tensors(outputs, digits), "rejected": reasons}
+
+    def _tensors(self, outputs: Outputs, digits: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        tensors: dict[str, NDArray[Any]] = {
+            "probabilities": outputs.probabilities,
+            "logits": outputs.logits,
+            "digit": digits,
+        }
+        if self._labels is not None:
+            tensors["label"] = self._labels[digits]
+        return tensors
+
+
+def is_plain(labels: Sequence[str]) -> bool:
+    """Tell whether each label is the number of its place."""
+    return list(labels) == [str(place) for place in range(len(labels))]

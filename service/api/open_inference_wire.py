@@ -1,0 +1,246 @@
+"""Open Inference Protocol (V2) over REST, JSON and the binary tensor extension: what a request says, what an answer is.
+
+Source: the KServe "Open Inference Protocol" specification and Triton's "Binary Tensor Data Extension". Here is only the
+wire format; the routes are in service/api/open_inference.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import RequestError
+from service.gateway.messages import JSON, Reply
+
+HEADER_LENGTH = b"inference-header-content-length"
+OCTETS = b"application/octet-stream"
+DATATYPES = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}
+MAX_TENSORS = 16
+
+Tensor = NDArray[np.uint8] | list[bytes]
+
+
+class RequestedOutput(NamedTuple):
+    """One output that the caller wants, as JSON or as binary data."""
+
+    name: str
+    binary: bool
+
+
+class InferRequest(NamedTuple):
+    """A well-formed request: one input tensor (uint8 [N, 28, 28], or N encoded files) and the outputs wanted.
+
+    `outputs` is empty where the caller named none, which means all, binary if `binary_output` says so.
+    """
+
+    id: str | None
+    name: str
+    tensor: Tensor
+    outputs: tuple[RequestedOutput, ...]
+    binary_output: bool
+
+
+def parse_infer(body: bytes, header_length: bytes | None, image_shape: tuple[int, ...]) -> InferRequest:
+    """Read an infer request.
+
+    Args:
+        body: JSON, followed by binary tensors if `header_length` says where the JSON ends.
+        header_length: value of Inference-Header-Content-Length, or None.
+        image_shape: height and width of the `images` input.
+
+    Raises:
+        RequestError: anything that is not as the specification or the model's metadata says.
+    """
+    if header_length is None:
+        header, binary = body, memoryview(b"")
+    else:
+        # The number of digits first: int() itself refuses thousands of them with an error of its own.
+        if not header_length.isdigit() or len(header_length) > 12 or not 0 < int(header_length) <= len(body):
+            raise RequestError(
+                f"Inference-Header-Content-Length is {header_length[:20].decode('latin-1')!r}, "
+                f"expected the length of the JSON part, 1 to {len(body)} bytes"
+            )
+        header, binary = body[: int(header_length)], memoryview(body)[int(header_length) :]
+    content = _load(header)
+    inputs = _list(content, "inputs", required=True)
+    if len(inputs) != 1:
+        raise RequestError(f"the request has {len(inputs)} inputs, expected exactly one: 'images' or 'pictures'")
+    name, tensor = _read_input(inputs[0], binary, image_shape)
+    parameters = _dict(content, "parameters")
+    request_id = content.get("id")
+    if request_id is not None and not isinstance(request_id, str):
+        raise RequestError(f"'id' is {_shown(request_id)}, expected a string")
+    binary_output = _flag(parameters, "binary_data_output", default=False)
+    outputs = tuple(_read_output(output, binary_output) for output in _list(content, "outputs"))
+    return InferRequest(request_id, name, tensor, outputs, binary_output)
+
+
+def write_infer(
+    model: str,
+    version: str,
+    request: InferRequest,
+    tensors: dict[str, NDArray[Any]],
+) -> Reply:
+    """Write the answer: the outputs asked for, in that order, each as JSON or binary as asked.
+
+    Raises:
+        RequestError: an output that does not exist was asked for.
+    """
+    wanted = request.outputs or tuple(RequestedOutput(name, request.binary_output) for name in tensors)
+    outputs: list[dict[str, Any]] = []
+    binary: list[bytes] = []
+    for name, is_binary in wanted:
+        tensor = tensors.get(name)
+        if tensor is None:
+            raise RequestError(f"there is no output {name[:100]!r}, expected some of {list(tensors)}")
+        output: dict[str, Any] = {"name": name, "datatype": DATATYPES[tensor.dtype.name], "shape": tensor.shape}
+        if is_binary:
+            binary.append(_pack(tensor))
+            output["parameters"] = {"binary_data_size": len(binary[-1])}
+        else:
+            output["data"] = tensor.ravel().tolist()
+        outputs.append(output)
+    content: dict[str, Any] = {"model_name": model, "model_version": version}
+    if request.id is not None:
+        content["id"] = request.id
+    content["outputs"] = outputs
+    header = json.dumps(content, separators=(",", ":")).encode()
+    if not binary:
+        return Reply(200, header, JSON)
+    return Reply(200, b"".join([header, *binary]), OCTETS, ((HEADER_LENGTH, b"%d" % len(header)),))
+
+
+def _load(header: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(header)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(
+            f"the request is not JSON ({str(error)[:100]}); where binary tensors follow, "
+            "Inference-Header-Content-Length must give the length of the JSON part"
+        ) from error
+    if not isinstance(content, dict):
+        raise RequestError(f"the request is a JSON {type(content).__name__}, expected an object with 'inputs'")
+    return content
+
+
+def _read_input(entry: object, binary: memoryview, image_shape: tuple[int, ...]) -> tuple[str, Tensor]:
+    if not isinstance(entry, dict):
+        raise RequestError(f"an input is {_shown(entry)}, expected an object with name, datatype, shape and data")
+    name, datatype, shape = entry.get("name"), entry.get("datatype"), entry.get("shape")
+    tails = {"images": ("UINT8", image_shape), "pictures": ("BYTES", ())}
+    if not isinstance(name, str) or name not in tails:
+        raise RequestError(f"the input is named {_shown(name)}, expected 'images' or 'pictures'")
+    expected_type, tail = tails[name]
+    if datatype != expected_type:
+        raise RequestError(f"input {name!r} has datatype {_shown(datatype)}, expected {expected_type!r}")
+    if not (isinstance(shape, list) and all(type(n) is int for n in shape)) or (
+        len(shape) != 1 + len(tail) or tuple(shape[1:]) != tail or shape[0] < 1
+    ):
+        raise RequestError(f"input {name!r} has shape {_shown(shape)}, expected {['N', *tail]} with N of 1 or more")
+    size = _dict(entry, "parameters").get("binary_data_size")
+    if size is None:
+        data = _list(entry, "data", required=True)
+        return name, _json_images(data, shape) if name == "images" else _json_pictures(data, shape[0])
+    if type(size) is not int or size != len(binary):
+        raise RequestError(
+            f"input {name!r} has binary_data_size {_shown(size)}, but {len(binary)} bytes follow the JSON"
+        )
+    return name, _binary_images(binary, shape) if name == "images" else _binary_pictures(binary, shape[0])
+
+
+def _binary_images(binary: memoryview, shape: list[int]) -> NDArray[np.uint8]:
+    if len(binary) != math.prod(shape):
+        raise RequestError(f"'images' has {len(binary)} bytes, expected {math.prod(shape)} for UINT8 {shape}")
+    return np.frombuffer(binary, np.uint8).reshape(shape)
+
+
+def _json_images(data: list[Any], shape: list[int]) -> NDArray[np.uint8]:
+    try:
+        values = np.array(data)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"the data of 'images' is not a regular array ({str(error)[:100]})") from error
+    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
+        raise RequestError("the data of 'images' must be whole numbers from 0 to 255")
+    if values.size != math.prod(shape) or (values.ndim > 1 and values.shape != tuple(shape)):
+        raise RequestError(f"the data of 'images' has shape {list(values.shape)}, expected {shape}, nested or flat")
+    return values.astype(np.uint8).reshape(shape)
+
+
+def _binary_pictures(binary: memoryview, count: int) -> list[bytes]:
+    pictures, at = list[bytes](), 0
+    while at + 4 <= len(binary) and len(pictures) < count:
+        end = at + 4 + int.from_bytes(binary[at : at + 4], "little")
+        if end > len(binary):
+            break
+        pictures.append(bytes(binary[at + 4 : end]))
+        at = end
+    if at != len(binary) or len(pictures) != count:
+        raise RequestError(
+            f"the {len(binary)} bytes of 'pictures' hold {len(pictures)} complete elements, expected {count}, "
+            "each as a 4-byte little-endian length and so many bytes"
+        )
+    return pictures
+
+
+def _json_pictures(data: list[Any], count: int) -> list[bytes]:
+    if len(data) != count or not all(isinstance(text, str) for text in data):
+        raise RequestError(f"the data of 'pictures' must be a list of {count} base64 strings, one for each file")
+    try:
+        return [base64.b64decode(text, validate=True) for text in data]
+    except (binascii.Error, ValueError) as error:
+        raise RequestError(f"an element of 'pictures' is not base64: {error}") from error
+
+
+def _read_output(entry: object, default_binary: bool) -> RequestedOutput:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise RequestError(f"an output is {_shown(entry)}, expected an object with a name")
+    return RequestedOutput(entry["name"], _flag(_dict(entry, "parameters"), "binary_data", default=default_binary))
+
+
+def _pack(tensor: NDArray[Any]) -> bytes:
+    if tensor.dtype != object:
+        return tensor.tobytes()
+    return b"".join(len(text.encode()).to_bytes(4, "little") + text.encode() for text in tensor.ravel())
+
+
+def _list(content: dict[str, Any], key: str, *, required: bool = False) -> list[Any]:
+    value = content.get(key)
+    if value is None and not required:
+        return []
+    if not isinstance(value, list):
+        raise RequestError(f"{key!r} is {_shown(value)}, expected a list")
+    if key != "data" and len(value) > MAX_TENSORS:
+        raise RequestError(f"{key!r} has {len(value)} entries, at most {MAX_TENSORS} are taken")
+    return value
+
+
+def _dict(content: dict[str, Any], key: str) -> dict[str, Any]:
+    value = content.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise RequestError(f"{key!r} is {_shown(value)}, expected an object")
+    return value
+
+
+def _flag(parameters: dict[str, Any], key: str, *, default: bool) -> bool:
+    value = parameters.get(key, default)
+    if not isinstance(value, bool):
+        raise RequestError(f"{key!r} is {_shown(value)}, expected true or false")
+    return value
+
+
+def _shown(value: object) -> str:
+    """A value as an error shows it, cut short: a request may hold megabytes."""
+    text = (
+        repr(value)
+        if not isinstance(value, (list, dict)) or len(value) < 10
+        else f"a {type(value).__name__} of {len(value)}"
+    )
+    return text if len(text) <= 100 else text[:100] + "…"

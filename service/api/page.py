@@ -1,0 +1,91 @@
+"""The page at `/`: a few static files, read once at start and answered from memory."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from service.errors import ConfigurationError
+
+WEB_FOLDER = Path(__file__).parents[1] / "web"
+INDEX = "index.html"
+
+# Named here because the system's own table differs from machine to machine.
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+# Nothing but this origin's own files may run or load; blob: and data: are the pictures that the page itself makes.
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file of the page: its bytes, and the headers that go with a 200 and with a 304."""
+
+    body: bytes
+    content_type: str
+    etag: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Every header but content-length, names in lower case; browsers ask again each time and get a 304."""
+        return {"content-type": self.content_type, "etag": self.etag, "cache-control": "no-cache", **SECURITY_HEADERS}
+
+    def is_fresh(self, if_none_match: str | None) -> bool:
+        """Tell whether a request's If-None-Match header names this very content, so that a 304 will do."""
+        if if_none_match is None:
+            return False
+        return if_none_match.strip() == "*" or self.etag in [
+            tag.strip().removeprefix("W/") for tag in if_none_match.split(",")
+        ]
+
+
+@dataclass(frozen=True)
+class Page:
+    """All files of the page by URL path; a path that is no key does not exist, so no request can reach a file."""
+
+    assets: Mapping[str, Asset]
+
+    @classmethod
+    def load(cls, folder: Path = WEB_FOLDER) -> Page:
+        """Read every file of a folder (not below it); `index.html` becomes `/`, the others `/<name>`.
+
+        Raises:
+            ConfigurationError: the folder cannot be read, or has no index.html.
+        """
+        try:
+            files = sorted(path for path in folder.iterdir() if path.is_file())
+            assets = {"/" if path.name == INDEX else f"/{path.name}": _asset(path) for path in files}
+        except OSError as error:
+            raise ConfigurationError(f"cannot read the page in {folder}: {error}; install the package again") from error
+        if "/" not in assets:
+            raise ConfigurationError(f"the page in {folder} has no {INDEX}, only {sorted(assets)}; install again")
+        return cls(MappingProxyType(assets))
+
+    def get(self, path: str) -> Asset | None:
+        """Return the asset at a URL path, or None where there is none."""
+        return self.assets.get(path)
+
+
+def _asset(path: Path) -> Asset:
+    body = path.read_bytes()
+    content_type = CONTENT_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return Asset(body=body, content_type=content_type, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')

@@ -1,0 +1,97 @@
+"""Who may ask: API keys and other origins, and the id under which a request is logged."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+import os
+import re
+from collections.abc import Iterable
+
+from service.errors import Unauthorised
+from service.gateway.messages import Header, Reply
+
+MAX_REQUEST_ID = 128
+PREFLIGHT_S = 600  # how long a browser may keep what a preflight said
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_REQUEST_ID)
+_ALLOWED_HEADERS = b"authorization, content-type, inference-header-content-length, x-request-id"
+_EXPOSED_HEADERS = b"inference-header-content-length, retry-after, x-request-id"
+
+
+class Keys:
+    """The API keys that open the service; none at all leaves it open.
+
+    Only digests are kept. Every key is compared, each in constant time, so that neither the content nor the length nor
+    the place of a key can be measured from outside.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._digests = tuple(hashlib.sha256(key.encode()).digest() for key in keys)
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def check(self, headers: dict[bytes, bytes]) -> None:
+        """Pass a request with `Authorization: Bearer <key>`.
+
+        Raises:
+            Unauthorised: there is no such header, or its key is not one of ours; the message never repeats it.
+        """
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise Unauthorised("this route needs an API key: send the header 'Authorization: Bearer <key>'")
+        digest = hashlib.sha256(token.strip()).digest()
+        if not sum(hmac.compare_digest(digest, known) for known in self._digests):
+            raise Unauthorised("the API key is not known; send one of the keys that DIGITS_API_KEY names")
+
+
+class Origins:
+    """Other web origins whose pages may call the service from a browser (CORS); none unless set."""
+
+    def __init__(self, origins: Iterable[str]) -> None:
+        self._origins = frozenset(origin.rstrip("/").encode() for origin in origins)
+
+    def __bool__(self) -> bool:
+        return bool(self._origins)
+
+    def headers(self, headers: dict[bytes, bytes]) -> tuple[Header, ...]:
+        """Return what goes with an answer: permission for an origin that is listed, nothing for another."""
+        vary: tuple[Header, ...] = ((b"vary", b"origin"),)
+        origin = headers.get(b"origin", b"")
+        if b"*" in self._origins:
+            return ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED_HEADERS))
+        if origin not in self._origins:
+            return vary
+        return (
+            (b"access-control-allow-origin", origin),
+            (b"access-control-expose-headers", _EXPOSED_HEADERS),
+            *vary,
+        )
+
+    def preflight(self, methods: Iterable[str]) -> Reply:
+        """Answer a browser that asks, before the real request, what it may send."""
+        return Reply(
+            204,
+            b"",
+            headers=(
+                (b"access-control-allow-methods", ", ".join(methods).encode()),
+                (b"access-control-allow-headers", _ALLOWED_HEADERS),
+                (b"access-control-max-age", b"%d" % PREFLIGHT_S),
+            ),
+        )
+
+
+class RequestIds:
+    """Takes the caller's X-Request-ID where it is harmless, else makes one that no other process makes."""
+
+    def __init__(self) -> None:
+        self._prefix = os.urandom(6).hex().encode()
+        self._numbers = itertools.count(1)
+
+    def of(self, headers: dict[bytes, bytes]) -> bytes:
+        """Return 1 to 128 printable ASCII bytes without a space."""
+        given = headers.get(b"x-request-id")
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            return given
+        return b"%b-%x" % (self._prefix, next(self._numbers))

@@ -1,0 +1,81 @@
+"""Ends the work on a request that nobody waits for any more: its time is over, or its client has gone."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+
+from service.errors import DeadlineExceeded, RequestTimeout
+from service.gateway.messages import Disconnected, Request
+
+FIRST_LOOK_S = 0.05  # most answers are out before it, and cost one timer each instead of a task that watches
+
+
+class Deadline:
+    """Context in which a handler is cancelled as soon as its answer has become useless.
+
+    Args:
+        request: whose client is watched, once its body is read.
+        limit_s: time to the answer.
+
+    Raises (at its end):
+        DeadlineExceeded: the answer was not ready in time.
+        RequestTimeout: the body did not arrive in time.
+        Disconnected: the client went away.
+    """
+
+    __slots__ = ("_ends_at", "_limit_s", "_loop", "_reason", "_request", "_task", "_timer", "_watcher")
+
+    def __init__(self, request: Request, limit_s: float) -> None:
+        self._request = request
+        self._limit_s = limit_s
+        self._reason: Exception | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(self._loop)
+        self._ends_at = self._loop.time() + self._limit_s
+        self._timer = self._loop.call_later(min(FIRST_LOOK_S, self._limit_s), self._look)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        task, reason = self._task, self._reason
+        # Both hold a traceback, and with it this object and the picture: no cycle may be left for the collector.
+        self._task = self._watcher = self._reason = None
+        if reason is not None and kind is asyncio.CancelledError and task is not None:
+            task.uncancel()
+            try:
+                raise reason from error
+            finally:
+                del task, reason, error
+
+    def _look(self) -> None:
+        left = self._ends_at - self._loop.time()
+        if left <= 0:
+            self._end(self._lateness())
+        elif self._request.reading:  # the reader itself will learn that the client has gone
+            self._timer = self._loop.call_later(min(FIRST_LOOK_S, left), self._look)
+        else:
+            self._watcher = self._loop.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                await self._request.disconnected()
+        except TimeoutError:
+            self._end(self._lateness())
+        else:
+            self._end(Disconnected())
+
+    def _lateness(self) -> Exception:
+        if self._request.reading:
+            return RequestTimeout(f"the body did not arrive within {self._limit_s:g} s; send less at once, or faster")
+        return DeadlineExceeded(f"no answer within {self._limit_s:g} s; try again, or send less at once")
+
+    def _end(self, reason: Exception) -> None:
+        if self._task is not None and not self._task.done():
+            self._reason = reason
+            self._task.cancel()

@@ -1,0 +1,210 @@
+"""The outermost ASGI application: our routes answered directly, everything else handed to BentoML's own application.
+
+BentoML's middleware costs more than the whole answer (docs/performance.md), so the routes that people call do not pass
+through it. What it does once for each process (start, health, metrics registry, the batchable API) stays with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from service.errors import MethodNotAllowed, NotFound, Overloaded, ServiceError
+from service.gateway.access import Keys, Origins, RequestIds
+from service.gateway.deadline import Deadline
+from service.gateway.messages import (
+    CLOSE,
+    ASGIApp,
+    BodyLimits,
+    Disconnected,
+    Header,
+    Message,
+    Receive,
+    Reply,
+    Request,
+    Scope,
+    Send,
+    error_reply,
+    send_reply,
+)
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+    from service.telemetry.metrics import Metrics
+
+log = logging.getLogger("bentoml.service.gateway")  # below BentoML's logger, whose handlers are configured
+access_log = logging.getLogger("bentoml.service.access")
+
+Handler = Callable[[Request], Awaitable[Reply]]
+Routes = Mapping[str, Mapping[str, Handler]]
+
+NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
+
+
+class Draining(Overloaded):
+    """The server is about to end: it still answers, but wants no new clients."""
+
+    code = "draining"
+
+
+class Route(NamedTuple):
+    """What a path does, by method, and whether it needs an API key where there are any."""
+
+    methods: Mapping[str, Handler]
+    needs_key: bool
+
+
+class Gateway:
+    """ASGI application that dispatches by exact path and turns every error into an answer.
+
+    Args:
+        inner: BentoML's application; gets the lifespan events; requests reach it through `InnerApp`.
+        settings: limits, deadlines, keys and origins.
+
+    Attributes:
+        listeners: the listening sockets, where this process owns them (service/server/worker.py).
+        is_last: tells whether nobody will listen on them when this process has ended.
+    """
+
+    def __init__(self, inner: ASGIApp, settings: Settings) -> None:
+        self.inner = inner
+        self.listeners: tuple[socket.socket, ...] = ()
+        self.is_last: Callable[[], bool] = lambda: settings.workers == 1
+        self._settings = settings
+        self._timeout_s = settings.timeout_s
+        self._limits = BodyLimits(settings.max_body_bytes, settings.max_held_bytes)
+        self._keys = Keys(key.get_secret_value() for key in settings.api_key)
+        self._origins = Origins(settings.cors_origins)
+        self._ids = RequestIds()
+        self._routes: dict[str, Route] = {}
+        self._on_startup: list[Callable[[], None]] = []
+        self._metrics: Metrics | None = None
+        self._http: ASGIApp = self._answer
+        self._always: tuple[Header, ...] = (NOSNIFF,)
+
+    def configure(self, routes: Routes, metrics: Metrics, open_paths: Collection[str] = ()) -> None:
+        """Set the routes (path to method to handler), and which of them stay open where API keys are set.
+
+        May be called again: requests that have begun end with the handlers that they began with.
+        """
+        self._routes = {
+            path: Route(methods, needs_key=bool(self._keys) and path not in open_paths)
+            for path, methods in routes.items()
+        }
+        self._metrics = metrics
+        if CLOSE in self._always:
+            self.drain()
+
+    def on_startup(self, started: Callable[[], None]) -> None:
+        """Have `started` called when BentoML's application has started, before the first request."""
+        self._on_startup.append(started)
+
+    def wrap(self, middleware: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Put an ASGI middleware around all requests, such as tracing."""
+        self._http = middleware(self._http)
+
+    def drain(self) -> None:
+        """Say "not ready" from now on, and "Connection: close" on every answer; go on answering."""
+        self._always = (NOSNIFF, CLOSE)
+        for path, route in self._routes.items():
+            if path.endswith(("/ready", "/readyz")):
+                self._routes[path] = Route({"GET": _draining}, route.needs_key)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI connection."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, self._limits)
+        started = perf_counter()
+        route = self._routes.get(request.path)
+        request_id = self._ids.of(request.headers)
+        try:
+            with Deadline(request, self._timeout_s):
+                reply = await self._find(route, request)(request)
+        except ServiceError as error:
+            reply = error_reply(error, v2=request.path.startswith("/v2"))
+        except Disconnected:
+            reply = None
+        except Exception as error:
+            log.exception("unexpected %s", type(error).__name__, extra={"of_request": request_id.decode()})
+            problem = ServiceError("unexpected error; the server's log has the details under the X-Request-ID")
+            reply = error_reply(problem, v2=request.path.startswith("/v2"))
+        finally:
+            request.release()
+        if reply is not None:
+            extra = (*self._always, (b"x-request-id", request_id))
+            if self._origins:
+                extra = (*extra, *self._origins.headers(request.headers))
+            if request.has_unread_body:
+                asked_first = b"expect" in request.headers  # such a client sends nothing once it is refused
+                unread = None if asked_first else request
+                await send_reply(send, reply, (*extra, CLOSE), head=request.method == "HEAD", request=unread)
+            else:
+                await send_reply(send, reply, extra, head=request.method == "HEAD")
+        self._record(request, route, request_id, reply, perf_counter() - started)
+
+    def _find(self, route: Route | None, request: Request) -> Handler:
+        method = request.method
+        if route is None:
+            if self._keys:
+                self._keys.check(request.headers)
+            raise NotFound(f"no route {request.path[:200]!r}; the API is described at /docs.json")
+        if route.needs_key and not (method == "OPTIONS" and self._origins):
+            self._keys.check(request.headers)
+        handler = route.methods.get(method) or (route.methods.get("GET") if method == "HEAD" else None)
+        if handler is not None:
+            return handler
+        if method == "OPTIONS" and self._origins:
+            return self._preflight
+        allowed = ", ".join(_allowed(route))
+        raise MethodNotAllowed(f"{request.path} does not take {method[:20]}, expected {allowed}", allowed)
+
+    async def _preflight(self, request: Request) -> Reply:
+        return self._origins.preflight(_allowed(self._routes[request.path]))
+
+    def _record(
+        self, request: Request, route: Route | None, request_id: bytes, reply: Reply | None, seconds: float
+    ) -> None:
+        """Count and log by route: a path that is none of ours is the client's text, and never a label or a log line."""
+        name = request.path if route is not None else "other"
+        status = 499 if reply is None else reply.status  # 499: the client left, as nginx counts it
+        if self._metrics is not None:
+            self._metrics.request(name, status, seconds)
+        if self._settings.access_log:
+            access_log.info(
+                "%d",
+                status,
+                extra={
+                    "of_request": request_id.decode(),
+                    "method": request.method[:20],
+                    "route": name,
+                    "status": status,
+                    "ms": round(seconds * 1e3, 2),
+                },
+            )
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def watch(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                for started in self._on_startup:
+                    started()
+            await send(message)
+
+        await self.inner(scope, receive, watch)
+
+
+def _allowed(route: Route) -> list[str]:
+    return [*route.methods, "HEAD"] if "GET" in route.methods else list(route.methods)
+
+
+async def _draining(_: Request) -> Reply:
+    raise Draining("the server is about to end; ask another one")

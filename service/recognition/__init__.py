@@ -1,0 +1,1 @@
+"""Pictures or tensors in, answers out; no HTTP."""

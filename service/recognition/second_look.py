@@ -1,0 +1,58 @@
+"""Test-time augmentation where it pays: what the network is unsure of, it sees again, moved by one pixel each way.
+
+Max-pooling makes the logits depend on where a stroke lies among the pools' blocks; the mean over nine places does not.
+It mends about one wrong answer in six, and of MNIST's pictures one in eighty is doubtful (docs/training.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from service.model.session import Outputs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SURE: Final = 0.9
+"""From this confidence on one look is enough; 0.95 and 0.99 gain nothing more."""
+MOVES: Final = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
+"""Where to, in pixels."""
+
+
+def look_twice(run: Callable[[NDArray[np.uint8]], Outputs], images_u8: NDArray[np.uint8]) -> Outputs:
+    """Classify uint8 images [N, 28, 28], the doubtful ones by the mean of nine looks; `run` looks once."""
+    first = run(images_u8)
+    doubtful = find_doubtful(first)
+    if not len(doubtful):
+        return first
+    return merge(first, doubtful, average(first.logits[doubtful], run(moved(images_u8[doubtful])).logits))
+
+
+def find_doubtful(first: Outputs) -> NDArray[np.intp]:
+    """Return the places, int64 [K], of the images that want a second look."""
+    return np.flatnonzero(first.probabilities.max(axis=1) < SURE)
+
+
+def moved(images_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return copies uint8 [8 K, 28, 28] of images [K, 28, 28], move by move; what leaves is lost, 0 comes in."""
+    _, height, width = images_u8.shape
+    padded = np.pad(images_u8, ((0, 0), (1, 1), (1, 1)))
+    return np.concatenate([padded[:, 1 - down :, 1 - right :][:, :height, :width] for down, right in MOVES])
+
+
+def average(first: NDArray[np.float32], again: NDArray[np.float32]) -> Outputs:
+    """Average the logits of K images, [K, classes], and of their copies, [8 K, classes] in the order of `moved`."""
+    looks = again.reshape(len(MOVES), len(first), -1)
+    mean = (first + looks.sum(axis=0)) / (1 + len(MOVES))
+    powers = np.exp(mean - mean.max(axis=1, keepdims=True))
+    return Outputs(mean, powers / powers.sum(axis=1, keepdims=True))
+
+
+def merge(first: Outputs, places: NDArray[np.intp], again: Outputs) -> Outputs:
+    """Return a first look at N images with the K rows of `again` in their places, int64 [K]."""
+    logits, probabilities = first.logits.copy(), first.probabilities.copy()
+    logits[places], probabilities[places] = again
+    return Outputs(logits, probabilities)

@@ -1,0 +1,1 @@
+"""Processes and connections: what uvicorn lacks."""

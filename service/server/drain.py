@@ -1,0 +1,133 @@
+"""The end of a worker in which nobody loses anything: tell, go on answering, hear the rest out, then leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from service.gateway.dispatch import Gateway
+from service.server.backlog import accept_all, drop_new
+from service.server.connection import GuardedConnection
+from service.settings import Settings
+
+log = logging.getLogger("bentoml.service.drain")
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STEP_S = 0.02
+HANDSHAKE_S = 0.1  # for connections whose handshake has begun: several round trips within a data centre
+FRESH_S = 1.0  # for the first request of a connection that was made just before the listener was closed
+SLACK_S = 2.0  # beyond the time that a request may take
+KEEP_ALIVE_S = 75  # longer than a proxy keeps an idle connection, so that the proxy closes first
+
+
+class Drain:
+    """Takes SIGTERM and SIGINT from uvicorn, which would close idle connections in the face of their next request.
+
+    On the first signal: `/readyz` says 503 and every answer "Connection: close", and all goes on for `lame_duck_s`, in
+    which balancers and clients turn away. Then new connections are held off, what waits in the listen backlog is
+    accepted, the listener is closed, idle connections are closed, the others are answered first, and uvicorn ends. A
+    second SIGINT ends the waiting.
+
+    Args:
+        gateway: told when the draining begins; its listeners, if it has any, are closed. Otherwise the listening
+            socket belongs to a master process, and a sole worker shuts it down for that one too.
+        settings: lame duck and deadline.
+    """
+
+    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+        self._gateway = gateway
+        self._lame_duck_s = settings.lame_duck_s
+        self._grace_s = settings.timeout_s + SLACK_S
+        self._task: asyncio.Task[None] | None = None
+        self._interrupts = 0
+
+    def install(self) -> None:
+        """Take over the signals; called at the start of the application, when uvicorn has set its own handlers."""
+        handler = signal.getsignal(signal.SIGTERM)
+        server = getattr(handler, "__self__", None)
+        if not isinstance(server, uvicorn.Server) or not callable(handler):
+            log.warning("this is not run by uvicorn: SIGTERM is left to the server, which may drop requests")
+            return
+        # uvicorn makes each connection by what its configuration says at that moment.
+        server.config.http_protocol_class = GuardedConnection
+        server.config.timeout_keep_alive = KEEP_ALIVE_S
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._on_signal, number, server, handler)
+
+    def _on_signal(self, number: signal.Signals, server: uvicorn.Server, end: Callable[[int, Any], Any]) -> None:
+        self._interrupts += number == signal.SIGINT
+        if self._task is None:
+            log.info("%s: draining, ready no more", number.name)
+            self._gateway.drain()
+            self._task = asyncio.get_running_loop().create_task(self._run(number, server, end))
+        elif self._interrupts > 1:
+            end(number, None)
+
+    async def _run(self, number: signal.Signals, server: uvicorn.Server, end: Callable[[int, Any], Any]) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._lame_duck_s)
+        await self._stop_listening(server)
+        closed_at = loop.time()
+        connections = server.server_state.connections
+        while connections and loop.time() - closed_at < self._grace_s:
+            for connection in list(connections):
+                _close_if_idle(connection, fresh=loop.time() - closed_at < FRESH_S)
+            await asyncio.sleep(STEP_S)
+        if connections:
+            log.warning("%d connections are still open after %.0f s", len(connections), self._grace_s)
+        end(number, None)
+
+    async def _stop_listening(self, server: uvicorn.Server) -> None:
+        """Accept what the kernel has accepted for us, and leave no gap in which it accepts one more."""
+        loop = asyncio.get_running_loop()
+        numbers = [listening.fileno() for one in server.servers for listening in one.sockets or ()]
+        doubles = [socket.socket(fileno=os.dup(number)) for number in numbers]
+        is_last = self._gateway.is_last()
+        if is_last:
+            for double in doubles:
+                drop_new(double)
+            await asyncio.sleep(HANDSHAKE_S)
+        for one in server.servers:
+            one.close()
+        for listener in self._gateway.listeners:
+            listener.close()
+        waiting: list[socket.socket] = []
+        for double in doubles:
+            waiting += accept_all(double)
+            if is_last and not self._gateway.listeners:
+                double.shutdown(socket.SHUT_RD)
+            double.close()
+        for accepted in waiting:
+            await loop.connect_accepted_socket(
+                lambda: GuardedConnection(server.config, server.server_state, server.lifespan.state, loop), accepted
+            )
+
+
+def _close_if_idle(connection: Any, *, fresh: bool) -> None:
+    """Close a connection that waits for a request, unless one has just come or it is being refused."""
+    if getattr(connection, "is_refused", False):
+        return
+    cycle = getattr(connection, "cycle", None)
+    transport = connection.transport
+    if cycle is not None and not cycle.response_complete:
+        cycle.keep_alive = False
+    elif not (cycle is None and fresh) and not _has_input(transport):
+        transport.close()
+
+
+def _has_input(transport: asyncio.Transport) -> bool:
+    connected = transport.get_extra_info("socket")
+    if connected is None or connected.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(connected.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,93 @@
+"""One server process below `python -m service`: BentoML's application in uvicorn, on a socket that was handed down."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+BACKLOG = 2048
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until a signal, or until the supervisor has gone; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m service.server.worker", description=__doc__)
+    parser.add_argument("--socket", type=int, required=True, help="file descriptor of the listening socket")
+    parser.add_argument("--supervisor", type=int, required=True, help="file descriptor of the pipe to the supervisor")
+    parser.add_argument("--number", type=int, required=True, help="this worker's number, from 1")
+    options = parser.parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)  # until the server is up; and for uvicorn, which raises it again at its end
+    gc.disable()  # next to nothing of what is imported becomes garbage; on again when the application is up
+    with socket.socket(fileno=options.socket) as listener, socket.socket(fileno=options.supervisor) as supervisor:
+        _serve(listener, supervisor, options.number)
+    return 0
+
+
+def _serve(listener: socket.socket, supervisor: socket.socket, number: int) -> None:
+    # BentoML imports httpx, which imports its command line program, and rich with it, unless it cannot: 0.08 s.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    import uvicorn  # noqa: PLC0415 - the imports take more than a second, which belongs behind the signal handlers
+    from bentoml._internal.context import server_context  # noqa: PLC0415
+    from bentoml._internal.log import configure_server_logging  # noqa: PLC0415
+
+    configure_server_logging()  # type: ignore[no-untyped-call]
+    # this and the context: as BentoML's own worker does
+    server_context.worker_index = number
+    server_context.service_type = "entry_service"
+    from service import DigitService  # noqa: PLC0415
+
+    definition: Any = DigitService  # to mypy it still is the class; the decorator made it a bentoml.Service
+    server_context.service_name = server_context.bento_name = definition.name
+    server_context.bento_version = "not available"
+    definition.inner.check()
+    app = definition.to_asgi()
+    app.listeners = (listener,)
+    app.is_last = lambda: _has_gone(supervisor)
+    app.on_startup(gc.enable)
+    app.on_startup(lambda: _greet(supervisor))
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _greet(supervisor: socket.socket) -> None:
+    """Tell the supervisor that this worker is ready, and end with it should it die."""
+    supervisor.send(b"R")
+    loop = asyncio.get_running_loop()
+
+    def _gone() -> None:
+        loop.remove_reader(supervisor)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(supervisor, _gone)
+
+
+def _has_gone(supervisor: socket.socket) -> bool:
+    """Whether the supervisor has closed its end: it ends all workers, or has died."""
+    try:
+        return not supervisor.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

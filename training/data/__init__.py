@@ -1,0 +1,1 @@
+"""Pictures with labels, from where people keep them."""

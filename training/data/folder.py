@@ -1,0 +1,125 @@
+"""Judge the shipped model on a folder of pictures, `<label>/<file>`, exactly as the service would answer them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.errors import RequestError
+from service.model.session import DigitSession
+from service.preprocess import preprocess
+from service.recognition.second_look import look_twice
+from service.recognition.verdict import Judge, Prediction
+from training.errors import DataError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+SHEET_COLUMNS = 6
+SHEET_LIMIT = 120
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One picture: what it shows (a digit, or another word for "no digit"), what the network saw and what was said."""
+
+    path: Path
+    label: str
+    seen: NDArray[np.uint8]  # [28, 28]
+    said: str  # a digit, or why none was given
+
+    @property
+    def right(self) -> bool:
+        """A digit must be named; anything else must be rejected, for whatever reason."""
+        return self.said == self.label if self.label.isdecimal() else not self.said.isdecimal()
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many pictures of one kind were answered rightly."""
+
+    kind: str
+    pictures: int
+    right: int
+    rejected: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right answers, 0..1."""
+        return self.right / self.pictures
+
+
+def answer_folder(session: DigitSession, folder: Path) -> list[Answer]:
+    """Answer every picture below a folder, in the order of their names.
+
+    Raises: DataError if there is no picture at any depth as `<label>/<file>`.
+    """
+    judge = Judge(session.artifact.manifest)
+    answers = [_answer(session, judge, path) for path in _pictures(folder)]
+    if not answers:
+        raise DataError(
+            f"no picture is in {folder}: expected files like {folder / '7' / 'mine.png'} "
+            f"(the folder's name is the digit; {', '.join(SUFFIXES)})."
+        )
+    return answers
+
+
+def scores(answers: list[Answer], folder: Path) -> list[Score]:
+    """Count by kind, the path between the folder and the label (`photo/7/a.jpg` is of kind `photo`), and in all."""
+    kinds: dict[str, list[Answer]] = {}
+    for answer in answers:
+        kinds.setdefault(str(answer.path.relative_to(folder).parent.parent), []).append(answer)
+    found = [_score(kind, group) for kind, group in sorted(kinds.items())]
+    return found if len(found) == 1 else [*found, _score("all", answers)]
+
+
+def contact_sheet(answers: list[Answer], path: Path) -> int:
+    """Draw what came in, what the network saw and what was said, for the wrong answers; returns how many there are."""
+    wrong = [answer for answer in answers if not answer.right]
+    shown = wrong[:SHEET_LIMIT]
+    rows = max(1, -(-len(shown) // SHEET_COLUMNS))
+    figure = Figure(figsize=(2.4 * SHEET_COLUMNS, 1.5 * rows + 0.4), layout="constrained")
+    places = figure.subplots(rows, 2 * SHEET_COLUMNS, squeeze=False)
+    for axes in places.flat:
+        axes.set_axis_off()
+    for answer, (came_in, was_seen) in zip(shown, places.reshape(-1, 2), strict=False):
+        came_in.imshow(_thumbnail(answer.path))
+        was_seen.imshow(answer.seen, cmap="gray", vmin=0, vmax=255)
+        came_in.set_title(f"{answer.label}: {answer.path.name[:14]}", fontsize=6)
+        was_seen.set_title(answer.said, fontsize=6)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    return len(wrong)
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and path.parent != folder:
+            yield path
+
+
+def _answer(session: DigitSession, judge: Judge, path: Path) -> Answer:
+    label = path.parent.name
+    try:
+        prepared = preprocess(path.read_bytes())
+    except RequestError as error:
+        return Answer(path, label, np.zeros((28, 28), np.uint8), error.code)
+    outputs = look_twice(session.run, prepared.image[np.newaxis])
+    prediction: Prediction = judge.decide(outputs.logits[0], outputs.probabilities[0], prepared.rejected)
+    said = str(prediction.rejected) if prediction.label is None else session.artifact.manifest.labels[prediction.label]
+    return Answer(path, label, prepared.image, said)
+
+
+def _score(kind: str, answers: list[Answer]) -> Score:
+    rejected = sum(not answer.said.isdecimal() for answer in answers)
+    return Score(kind, len(answers), sum(answer.right for answer in answers), rejected)
+
+
+def _thumbnail(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as picture:
+            picture.thumbnail((112, 112))
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError):
+        return np.zeros((28, 28, 3), np.uint8)

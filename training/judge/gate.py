@@ -1,0 +1,119 @@
+"""Whether a new version may replace the old one: better on the new pictures, not worse than a bound on the old ones."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.model.session import DigitSession
+from service.recognition.second_look import look_twice
+from service.recognition.verdict import Judge
+from training.errors import GateError
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two versions' answers to the same pictures, as they would be served: a rejection is no right answer.
+
+    The losses are mean negative log-probabilities of the right label, in nats; None where a version lacks a label.
+    """
+
+    pictures: int
+    right_before: int
+    right_after: int
+    fixed: int
+    broken: int
+    loss_before: float | None
+    loss_after: float | None
+
+    @property
+    def points(self) -> float:
+        """By how many percentage points the accuracy rose."""
+        return 100 * (self.right_after - self.right_before) / self.pictures
+
+    @property
+    def chance(self) -> float:
+        """How often pure chance would fix and break pictures as unevenly as this: the exact two-sided sign test."""
+        changed, rarer = self.fixed + self.broken, min(self.fixed, self.broken)
+        tail: float = sum(math.comb(changed, k) for k in range(rarer + 1)) / 2**changed
+        return min(1.0, 2 * tail)
+
+    @property
+    def is_better(self) -> bool:
+        """More right answers; or as many, with more probability on the right ones."""
+        if self.right_after != self.right_before:
+            return self.right_after > self.right_before
+        return self.loss_after is not None and (self.loss_before is None or self.loss_after < self.loss_before)
+
+    def to_json(self) -> dict[str, float | None]:
+        """Return it as the manifest holds it."""
+        return {**asdict(self), "points": round(self.points, 3), "chance": round(self.chance, 6)}
+
+
+def compare(
+    before: DigitSession, after: DigitSession, images_u8: NDArray[np.uint8], labels: Sequence[str | None]
+) -> Comparison:
+    """Have two versions answer uint8 [N, 28, 28] whose labels are known; None for one that ought to be rejected."""
+    (right_before, loss_before), (right_after, loss_after) = (
+        _answer(session, images_u8, labels) for session in (before, after)
+    )
+    return Comparison(
+        pictures=len(labels),
+        right_before=int(right_before.sum()),
+        right_after=int(right_after.sum()),
+        fixed=int((right_after & ~right_before).sum()),
+        broken=int((right_before & ~right_after).sum()),
+        loss_before=loss_before,
+        loss_after=loss_after,
+    )
+
+
+def require_better(new: Comparison, old: Comparison | None, *, bound: float, unmeasured: bool = False) -> None:
+    """Let a version pass that is better on the new pictures and at most `bound` points worse on the old ones.
+
+    `old` is None where there are no old pictures; then only `unmeasured` lets it pass.
+
+    Raises: GateError that says which of the two it is, with the figures.
+    """
+    if not new.is_better:
+        raise GateError(
+            f"not published: {new.right_after} of {new.pictures} held-back pictures are right, before "
+            f"{new.right_before} (log loss {_shown(new.loss_after)}, before {_shown(new.loss_before)}), expected more; "
+            "add pictures, or look for wrong labels with --check."
+        )
+    if old is None and not unmeasured:
+        raise GateError(
+            "not published: what it forgot could not be measured, because MNIST is not there; "
+            "put it below $DIGITS_DATA, or say --unmeasured to publish all the same."
+        )
+    if old is not None and old.points < -bound:
+        raise GateError(
+            f"not published: {-old.points:.2f} points fewer are right on {old.pictures} old pictures, expected at most "
+            f"{bound:.2f}; fewer or gentler epochs (--epochs, --learning-rate) forget less."
+        )
+
+
+def _answer(
+    session: DigitSession, images_u8: NDArray[np.uint8], labels: Sequence[str | None]
+) -> tuple[NDArray[np.bool_], float | None]:
+    manifest = session.artifact.manifest
+    judge = Judge(manifest)
+    parts = [look_twice(session.run, images_u8[at : at + BATCH]) for at in range(0, len(images_u8), BATCH)]
+    logits = np.concatenate([part.logits for part in parts])
+    probabilities = np.concatenate([part.probabilities for part in parts])
+    answers = [judge.decide(*row).label for row in zip(logits, probabilities, strict=True)]
+    said = [None if answer is None else manifest.labels[answer] for answer in answers]
+    right = np.array([one == label for one, label in zip(said, labels, strict=True)], bool)
+    places = [manifest.labels.index(label) for label in labels if label in manifest.labels]
+    if len(places) < len(labels):
+        return right, None
+    wanted = probabilities[np.arange(len(labels)), places]
+    return right, float(-np.log(np.maximum(wanted, 1e-12)).mean())
+
+
+def _shown(loss: float | None) -> str:
+    return "none" if loss is None else f"{loss:.4f}"

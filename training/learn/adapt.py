@@ -1,0 +1,154 @@
+"""Teach a trained network new pictures without its forgetting the old ones."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training.data.mnist import Digits
+from training.judge.measure import logits_of
+from training.learn.augment import Augmentation, augment
+from training.learn.train import with_none
+from training.network.convnet import ConvNet, Widths
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How to fine-tune; every number that the manifest records."""
+
+    epochs: int = 20
+    patience: int = 5  # epochs without a better validation loss, after which it stops
+    batch_size: int = 64  # new pictures
+    replayed: int = 192  # old pictures beside them
+    min_batches: int = 20  # in an epoch, however few the new pictures are
+    learning_rate: float = 0.001
+    weight_decay: float = 0.01
+    average_decay: float = 0.98  # of the weights, per step: with a constant learning rate the average is what is good
+    distillation: float = 1.0  # weight of staying close to the old answers, where there are no old pictures
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+    forget: float = 0.1  # percentage points that the old validation pictures may lose by the final blend
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What came out: the network of the best epoch, and each validation loss in nats (None: unmeasured)."""
+
+    net: ConvNet
+    best_epoch: int
+    share: float  # of the way from the old weights to the fine-tuned ones
+    history: list[dict[str, float | None]]
+
+
+HALFWAY = 0.5
+SHARES = tuple(step / 20 for step in range(21))
+Told = Callable[[dict[str, float | None]], None]
+
+
+def widen(net: ConvNet, classes: int, seed: int) -> ConvNet:
+    """Return a copy that has `classes` outputs; those that it had answer as before."""
+    old = net.fc2.out_features
+    widths = Widths(net.conv1.out_channels, net.conv2.out_channels, net.fc1.out_features, classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        wider = ConvNet(widths)
+    new = wider.state_dict()
+    for name, value in net.state_dict().items():
+        new[name] = torch.cat([value, new[name][old:]]) if name.startswith("fc2.") else value
+    wider.load_state_dict(new)
+    return wider
+
+
+def adapt(
+    base: ConvNet, new: tuple[Digits, Digits], old: tuple[Digits, Digits] | None, how: Adaptation, told: Told
+) -> Adapted:
+    """Train on (training, validation) pictures of the new and the old kind together, until validation stops improving.
+
+    Most of each batch is old pictures (replay: Robins 1995, "Catastrophic Forgetting, Rehearsal and Pseudorehearsal").
+    Without any, the network is held to its old answers on the new pictures (Li and Hoiem 2016, "Learning without
+    Forgetting"), which keeps less: it knows nothing of pictures that are not there.
+    """
+    net = copy.deepcopy(base).train()
+    averaged = copy.deepcopy(base)
+    optimizer = torch.optim.AdamW(net.parameters(), how.learning_rate, weight_decay=how.weight_decay)
+    generator = torch.Generator().manual_seed(how.seed)
+    history: list[dict[str, float | None]] = []
+    best, best_epoch, best_loss = copy.deepcopy(base), 0, float("inf")
+    batches = max(how.min_batches, len(new[0]) // how.batch_size)
+    for epoch in range(how.epochs + 1):  # the first looks only: the network may have nothing to learn
+        for _ in range(batches if epoch else 0):
+            loss = _new_loss(net, base, _draw(new[0], how.batch_size, how, generator), how, replay=old is not None)
+            if old is not None:
+                images, labels = _draw(old[0], how.replayed, how, generator)
+                loss = loss + functional.cross_entropy(with_none(net(images)), labels)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            _follow(averaged, net, how.average_decay)
+        losses = [_loss(averaged, part[1]) if part is not None else None for part in (new, old)]
+        history.append({"epoch": epoch, "new": losses[0], "old": losses[1]})
+        told(history[-1])
+        loss_now = sum(each for each in losses if each is not None)
+        if loss_now < best_loss:
+            best, best_epoch, best_loss = copy.deepcopy(averaged), epoch, loss_now
+        if epoch - best_epoch >= how.patience:
+            break
+    share = _share(base, best, new[1], old[1] if old is not None else None, how)
+    return Adapted(blend(base, best, share).eval(), best_epoch, share, history)
+
+
+@torch.no_grad()
+def blend(base: ConvNet, tuned: ConvNet, share: float) -> ConvNet:
+    """Return the network whose weights lie so far on the way from `base` (0) to `tuned` (1).
+
+    Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models": most of what fine-tuning gains comes in the
+    first half of the way, most of what it costs in the second.
+    """
+    blended = copy.deepcopy(base)
+    for weight, target in zip(blended.parameters(), tuned.parameters(), strict=True):
+        weight.lerp_(target, share)
+    return blended
+
+
+def _share(base: ConvNet, tuned: ConvNet, new: Digits, old: Digits | None, how: Adaptation) -> float:
+    """Go as far as the new validation loss falls and the old accuracy stays within bounds; halfway if none is known."""
+    if old is None:
+        return HALFWAY
+    floor = _accuracy(base, old) - how.forget / 100
+    allowed = [share for share in SHARES if _accuracy(blend(base, tuned, share), old) >= floor]
+    return min(allowed, key=lambda share: _loss(blend(base, tuned, share), new))
+
+
+def _draw(digits: Digits, count: int, how: Adaptation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw a batch, changed at random: float32 [B, 1, 28, 28] in -1..1, and its labels."""
+    chosen = digits[torch.randint(len(digits), (count,), generator=generator)]
+    return augment(chosen.images.unsqueeze(1).float() / 255, how.augmentation, generator) * 2 - 1, chosen.labels
+
+
+def _new_loss(net: ConvNet, base: ConvNet, batch: tuple[Tensor, Tensor], how: Adaptation, *, replay: bool) -> Tensor:
+    images, labels = batch
+    logits = net(images)
+    loss = functional.cross_entropy(with_none(logits), labels)
+    if replay:
+        return loss
+    with torch.no_grad():
+        before = functional.log_softmax(base(images), dim=1)
+    now = functional.log_softmax(logits, dim=1)
+    return loss + how.distillation * functional.kl_div(now, before, reduction="batchmean", log_target=True)
+
+
+def _accuracy(net: ConvNet, digits: Digits) -> float:
+    return float((logits_of(net, digits).argmax(dim=1) == digits.labels).double().mean())
+
+
+def _loss(net: ConvNet, digits: Digits) -> float:
+    return float(functional.cross_entropy(logits_of(net, digits), digits.labels))
+
+
+@torch.no_grad()
+def _follow(averaged: ConvNet, net: ConvNet, decay: float) -> None:
+    for slow, fast in zip(averaged.parameters(), net.parameters(), strict=True):
+        slow.lerp_(fast, 1 - decay)

@@ -1,0 +1,1 @@
+"""Experiments and explanations around the shipped model."""
