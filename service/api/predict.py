@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from service.errors import RequestError, ServiceError, UnsupportedType
-from service.gateway.forms import parse_multipart
+from service.gateway.forms import name_fields, parse_multipart
 from service.gateway.messages import Reply, Request
 from service.preprocess import Prepared
 from service.recognition.recogniser import Classifier
@@ -43,8 +43,7 @@ class PictureRoutes:
         parts = parse_multipart(await request.body(), content_type, max_parts=self._max_pictures)
         pictures = [part.data for part in parts if part.name == "images"]
         if not pictures:
-            names = sorted({part.name for part in parts})[:10]
-            raise RequestError(f"the form has the fields {names}, expected one or more parts named 'images'")
+            raise RequestError(f"the form has {name_fields(parts)}; expected one or more parts named 'images'")
         answers = await self._answer_all(pictures)
         return Reply(200, f'{{"predictions":[{",".join(answers)}]}}'.encode())
 
@@ -56,9 +55,8 @@ class PictureRoutes:
             parts = parse_multipart(await request.body(), content_type, max_parts=16)
             pictures = [part.data for part in parts if part.name == "image"]
             if len(pictures) != 1:
-                names = [part.name for part in parts][:10]
                 raise RequestError(
-                    f"the form has the fields {names}, expected exactly one part named 'image'; "
+                    f"the form has {name_fields(parts)}; expected exactly one part named 'image'; "
                     "send several pictures to /predict_batch"
                 )
             data = pictures[0]

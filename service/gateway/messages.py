@@ -95,7 +95,9 @@ class Request:
         """
         declared = self.headers.get(b"content-length", b"0")
         if not declared.isdigit():
-            raise RequestError(f"Content-Length is {declared[:20]!r}, expected a whole number of bytes")
+            raise RequestError(
+                f"Content-Length is {declared[:20].decode('latin-1')!r}, expected a whole number of bytes"
+            )
         if len(declared) > 15 or int(declared) > self._limits.one:
             raise self._too_large(declared[:20].decode())
         chunks, size, more = list[bytes](), 0, True

@@ -64,7 +64,7 @@ def test_a_blank_picture_is_rejected_with_its_reason(http: httpx.Client) -> None
 @pytest.mark.parametrize(
     ("request_options", "status", "code", "message"),
     [
-        ({"files": {"picture": picture()}}, 400, "bad_request", "fields ['picture'], expected exactly one part"),
+        ({"files": {"picture": picture()}}, 400, "bad_request", "the field 'picture'; expected exactly one part"),
         ({"files": [("image", picture()), ("image", picture())]}, 400, "bad_request", "send several pictures to"),
         (
             {"content": picture(), "headers": {"content-type": "text/plain"}},
@@ -116,6 +116,26 @@ def test_one_bad_picture_spoils_only_its_own_place(http: httpx.Client) -> None:
     assert empty["rejected"] == "blank"
     check(jpeg)
     check(small)
+
+
+def odd_form(field: str, *file_names: bytes) -> dict[str, Any]:
+    """A form with one good picture for each file name, whatever its bytes."""
+    body = b""
+    for name in file_names:
+        body += b'--xyz\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\n' % (field.encode(), name)
+        body += b"Content-Type: image/png\r\n\r\n" + picture() + b"\r\n"
+    return {"content": body + b"--xyz--\r\n", "headers": {"content-type": "multipart/form-data; boundary=xyz"}}
+
+
+def test_a_file_name_in_any_encoding_gets_its_answer(http: httpx.Client) -> None:
+    """Clients write it as their system does; in a batch it harms neither its own picture nor another."""
+    names = [b"caf\xe9.png", "ソ表.png".encode("shift_jis"), "表".encode("shift_jis"), b"seven.png", b"\xff" * 50]
+    for name in names:
+        check(http.post("/predict", **odd_form("image", name)).raise_for_status().json())
+    answers = http.post("/predict_batch", **odd_form("images", *names)).raise_for_status().json()["predictions"]
+    assert len(answers) == len(names)
+    for answer in answers:
+        check(answer)
 
 
 def test_a_batch_of_which_nothing_can_be_read_is_answered_too(http: httpx.Client) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import RequestError
-from service.gateway.forms import Part, parse_multipart
+from service.gateway.forms import Part, name_fields, parse_multipart
 
 TYPE = "multipart/form-data; boundary=xyz"
 
@@ -28,9 +28,81 @@ def test_parts_keep_their_bytes_and_their_order(files: list[bytes]) -> None:
     assert parts == [Part("images", data) for data in files]
 
 
-def test_a_quoted_boundary_is_understood() -> None:
-    """Some clients quote the boundary."""
-    assert parse_multipart(form(("image", b"1")), 'multipart/form-data; boundary="xyz"', max_parts=1)
+def one_part(disposition: bytes, data: bytes = b"1", headers: bytes = b"") -> bytes:
+    """A form of one part whose headers are written byte by byte."""
+    return b"--xyz\r\nContent-Disposition: " + disposition + b"\r\n" + headers + b"\r\n" + data + b"\r\n--xyz--\r\n"
+
+
+@pytest.mark.parametrize("boundary", ["xyz", "=_Part_0_1.2", "a/b:c?d", "caf\xe9"])
+@pytest.mark.parametrize("written", ['; boundary="{}"', ";boundary={}", "; charset=UTF-8; Boundary={}; x=y"])
+def test_every_way_to_name_the_boundary_is_understood(boundary: str, written: str) -> None:
+    """Quoted or not, whatever is around it; some clients leave the quotes out where they are due."""
+    body = form(("image", b"1")).replace(b"xyz", boundary.encode("latin-1"))
+    assert parse_multipart(body, "multipart/form-data" + written.format(boundary), max_parts=1) == [Part("image", b"1")]
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        b'form-data; name="image"; filename="caf\xe9.png"',  # latin-1
+        b'form-data; name="image"; filename="caf\xc3\xa9.png"',  # UTF-8
+        'form-data; name="image"; filename="ソ.png"'.encode("shift_jis"),  # its second byte is a backslash
+        'form-data; name="image"; filename="表"'.encode("shift_jis"),  # here it stands before the quote
+        'form-data; name="image"; filename="七.png"'.encode("gb18030"),
+        b"form-data; name=\"image\"; filename*=utf-8''caf%C3%A9.png",  # requests
+        b'form-data; name="image"; filename="a.png"; filename*=no-such\'\'caf%C3%A9.png',
+        b"form-data; name=image; filename=a.png",  # .NET
+        b'FORM-DATA;NAME="image";FILENAME=""',
+        b'form-data; filename="a; name=x.png"; name="image"',
+        b'form-data; name="image"; filename="C:\\seven\\"',
+        b'form-data; name="image"; filename="%22;%0d%0a.png"',
+        b'form-data; name="image"; filename="' + b"\xff" * 3000 + b'"',
+    ],
+)
+def test_a_file_name_is_its_owners_affair(disposition: bytes) -> None:
+    """Any bytes in it, in any of the forms that clients write, leave the part what it is."""
+    assert parse_multipart(one_part(disposition), TYPE, max_parts=1) == [Part("image", b"1")]
+
+
+@given(st.binary(max_size=60).filter(lambda name: not set(name) & set(b'\r\n"\\')))
+def test_any_bytes_in_a_file_name_refuse_nothing(name: bytes) -> None:
+    """Also in another header of the part, and beside other parts."""
+    odd = one_part(b'form-data; name="image"; filename="' + name + b'"', headers=b"X-Name: " + name + b"\r\n")
+    body = odd.replace(b"--xyz--\r\n", form(("image", b"2")))
+    assert parse_multipart(body, TYPE, max_parts=2) == [Part("image", b"1"), Part("image", b"2")]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"caf\xe9", "the field 'caf\ufffd'"),
+        (b"caf\xc3\xa9", "the field 'café'"),
+        (b"\x8e\xca", "the field '\ufffd\ufffd'"),
+    ],
+)
+def test_a_field_name_that_is_not_utf8_is_only_another_field(name: bytes, shown: str) -> None:
+    """It refuses nothing, and an error shows what can be shown of it."""
+    parts = parse_multipart(one_part(b'form-data; name="' + name + b'"'), TYPE, max_parts=1)
+    assert name_fields(parts) == shown
+
+
+def test_field_names_are_shown_in_bounds() -> None:
+    """A form may have a thousand long names; an error that lists them stays short."""
+    parts = [Part(f"{number}" + "x" * 4000, b"") for number in range(1000)]
+    assert len(name_fields(parts)) < 700
+    assert name_fields([]) == "no fields"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [(b"base64", b"aGVs\r\nbG8="), (b"BASE64", b"aGVsbG8="), (b"quoted-printable", b"h=65llo"), (b"binary", b"hello")],
+)
+def test_a_transfer_encoding_is_undone(encoding: bytes, data: bytes) -> None:
+    """`curl -F "image=@a.png;encoder=base64"` sends it."""
+    body = one_part(b'form-data; name="image"', data, b"Content-Transfer-Encoding: " + encoding + b"\r\n")
+    assert parse_multipart(body, TYPE, max_parts=1) == [Part("image", b"hello")]
+    damaged = one_part(b'form-data; name="image"', b"a", b"Content-Transfer-Encoding: base64\r\n")
+    assert parse_multipart(damaged, TYPE, max_parts=1) == [Part("image", b"a")]
 
 
 @pytest.mark.parametrize(
@@ -42,6 +114,8 @@ def test_a_quoted_boundary_is_understood() -> None:
         (b"", TYPE),
         (b"junk", TYPE),
         (b"--xyz\r\nContent-Type: image/png\r\n\r\n1\r\n--xyz--", TYPE),
+        (one_part(b"form-data; name=image", headers=b"\xff\xfe: 1\r\n"), TYPE),
+        (one_part(b"form-data; name=image", headers=b"\xff\xfe\r\n"), TYPE),
         (b"--xyz\r\n" + b"X: " + b"y" * 10_000 + b"\r\n\r\n1\r\n--xyz--", TYPE),
         (form(*[("image", b"1")] * 4), TYPE),
         (form(("image", b"1")), "multipart/form-data; boundary=other"),
@@ -49,5 +123,6 @@ def test_a_quoted_boundary_is_understood() -> None:
 )
 def test_a_malformed_form_is_refused(body: bytes, content_type: str) -> None:
     """No boundary, cut off, no name, huge headers, too many parts: a 400 that says so."""
-    with pytest.raises(RequestError, match=r"multipart form"):
+    with pytest.raises(RequestError, match=r"multipart form") as refused:
         parse_multipart(body, content_type, max_parts=3)
+    assert "Error(" not in str(refused.value)
