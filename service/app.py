@@ -164,13 +164,14 @@ class DigitService:
         extensions = ["model_repository"] if repository else []
         pages = [(path, asset.content_type) for path, asset in web.page.assets.items()]
         document = describe(self.classifier.manifest, self.settings, __version__, pages)
+        inference = InferenceRoutes(self.classifier, extensions)
         routes: Routes = {
             "/predict": {"POST": pictures.predict},
             "/predict_batch": {"POST": pictures.predict_batch},
             "/livez": {"GET": partial(_constant, HEALTHY)},
             "/healthz": {"GET": partial(_constant, HEALTHY)},
             "/readyz": {"GET": partial(_constant, HEALTHY)},
-            **InferenceRoutes(self.classifier, extensions).routes(),
+            **inference.routes(),
             **web.routes(pictures),
             "/docs.json": {"GET": partial(_constant, json_reply(document))},
             "/classify": {"POST": InnerApp(gateway.inner, self.check_images)},
@@ -183,7 +184,7 @@ class DigitService:
                 f"/docs.json is not what the gateway answers: {set(routes) ^ set(document['paths'])} stand in one only"
             )
         metrics_path = {"/metrics"} if self.settings.metrics_open else set()
-        gateway.configure(routes, self.metrics, OPEN_PATHS | set(web.page.assets) | metrics_path)
+        gateway.configure(routes, self.metrics, OPEN_PATHS | set(web.page.assets) | metrics_path, inference.missing)
 
 
 def count_in_memory() -> None:

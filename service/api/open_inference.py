@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from service import __version__
 from service.api.open_inference_wire import HEADER_LENGTH, parse_infer, write_infer
-from service.errors import RequestError, ServiceError
+from service.errors import NotFound, RequestError, ServiceError
 from service.gateway.messages import Reply, Request, json_reply
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_PICTURES = 1024
 EXTENSIONS = ("binary_tensor_data",)
+_MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/.*)?", re.DOTALL)
 
 
 class InferenceRoutes:
@@ -72,6 +74,18 @@ class InferenceRoutes:
             table[f"{base}/infer"] = {"POST": self.infer}
         return table
 
+    def missing(self, path: str) -> NotFound | None:
+        """Say what is wrong with a path that is none of the routes, where it names another model or version."""
+        found = _MODEL_PATH.fullmatch(path)
+        if found and found[1] != self._name:
+            return NotFound(f"there is no model {found[1][:100]!r}; the one that is served is {self._name!r}")
+        if found and found[2] not in (None, self._version):
+            return NotFound(
+                f"model {self._name!r} has no version {found[2][:100]!r} that serves; "
+                f"the one that does is {self._version!r}"
+            )
+        return None
+
     async def server(self, _: Request) -> Reply:
         """Server metadata."""
         return json_reply({"name": "digit-service", "version": __version__, "extensions": self._extensions})
@@ -98,7 +112,10 @@ class InferenceRoutes:
         if isinstance(call.tensor, list):
             return write_infer(self._name, self._version, call, await self._pictures(call.tensor))
         outputs, labels = await self._classifier.classify_tensors(call.tensor)
-        return write_infer(self._name, self._version, call, self._tensors(outputs, labels))
+        tensors = self._tensors(outputs, labels)
+        if any(output.name == "rejected" for output in call.outputs):  # only then: no tensor is ever rejected
+            tensors["rejected"] = np.full(len(labels), "", object)
+        return write_infer(self._name, self._version, call, tensors)
 
     async def _pictures(self, pictures: list[bytes]) -> dict[str, NDArray[Any]]:
         """Classify encoded files; a rejected one has digit -1 and its reason in `rejected`."""

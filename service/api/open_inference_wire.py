@@ -23,6 +23,22 @@ OCTETS = b"application/octet-stream"
 DATATYPES = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}
 MAX_TENSORS = 16
 
+# Triton's parameters that are not done here, and what to do instead. Each value of NOTHING asks for nothing.
+_IN_BODY = "send and receive each tensor in the body, as JSON or as binary data"
+_NO_STATE = "the model keeps nothing from one request to the next, so leave it out"
+REFUSED = {
+    "classification": "leave class_count out and take the best classes from 'probabilities'",
+    "shared_memory_region": _IN_BODY,
+    "shared_memory_byte_size": _IN_BODY,
+    "shared_memory_offset": _IN_BODY,
+    "sequence_id": _NO_STATE,
+    "sequence_start": _NO_STATE,
+    "sequence_end": _NO_STATE,
+    "priority": "requests are answered in the order in which they come, so leave it out",
+    "timeout": "DIGITS_TIMEOUT_S bounds every request, so leave it out and end the request from your side",
+}
+NOTHING = (None, 0, "", False)
+
 Tensor = NDArray[np.uint8] | list[bytes]
 
 
@@ -72,7 +88,7 @@ def parse_infer(body: bytes, header_length: bytes | None, image_shape: tuple[int
     if len(inputs) != 1:
         raise RequestError(f"the request has {len(inputs)} inputs, expected exactly one: 'images' or 'pictures'")
     name, tensor = _read_input(inputs[0], binary, image_shape)
-    parameters = _dict(content, "parameters")
+    parameters = _parameters(content, "the request", "binary_data_output")
     request_id = content.get("id")
     if request_id is not None and not isinstance(request_id, str):
         raise RequestError(f"'id' is {_shown(request_id)}, expected a string")
@@ -143,7 +159,7 @@ def _read_input(entry: object, binary: memoryview, image_shape: tuple[int, ...])
         len(shape) != 1 + len(tail) or tuple(shape[1:]) != tail or shape[0] < 1
     ):
         raise RequestError(f"input {name!r} has shape {_shown(shape)}, expected {['N', *tail]} with N of 1 or more")
-    size = _dict(entry, "parameters").get("binary_data_size")
+    size = _parameters(entry, f"input {name!r}", "binary_data_size").get("binary_data_size")
     if size is None:
         data = _list(entry, "data", required=True)
         return name, _json_images(data, shape) if name == "images" else _json_pictures(data, shape[0])
@@ -200,7 +216,9 @@ def _json_pictures(data: list[Any], count: int) -> list[bytes]:
 def _read_output(entry: object, default_binary: bool) -> RequestedOutput:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise RequestError(f"an output is {_shown(entry)}, expected an object with a name")
-    return RequestedOutput(entry["name"], _flag(_dict(entry, "parameters"), "binary_data", default=default_binary))
+    name = entry["name"]
+    parameters = _parameters(entry, f"output {name[:100]!r}", "binary_data")
+    return RequestedOutput(name, _flag(parameters, "binary_data", default=default_binary))
 
 
 def _pack(tensor: NDArray[Any]) -> bytes:
@@ -220,13 +238,23 @@ def _list(content: dict[str, Any], key: str, *, required: bool = False) -> list[
     return value
 
 
-def _dict(content: dict[str, Any], key: str) -> dict[str, Any]:
-    value = content.get(key)
-    if value is None:
+def _parameters(content: dict[str, Any], owner: str, known: str) -> dict[str, Any]:
+    """Return the parameters of a request, an input or an output, of which one is known.
+
+    Raises:
+        RequestError: another one is there. To ignore it would be to answer another question than the caller's.
+    """
+    parameters = content.get("parameters")
+    if parameters is None:
         return {}
-    if not isinstance(value, dict):
-        raise RequestError(f"{key!r} is {_shown(value)}, expected an object")
-    return value
+    if not isinstance(parameters, dict):
+        raise RequestError(f"'parameters' is {_shown(parameters)}, expected an object")
+    for name, value in parameters.items():
+        if name == known or (name in REFUSED and value in NOTHING):
+            continue
+        remedy = REFUSED.get(name, f"leave it out; {known!r} is the only one here")
+        raise RequestError(f"{owner} has the parameter {name[:100]!r}, which this server does not support: {remedy}")
+    return parameters
 
 
 def _flag(parameters: dict[str, Any], key: str, *, default: bool) -> bool:

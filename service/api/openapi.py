@@ -215,9 +215,11 @@ def _schemas(manifest: Manifest) -> Json:
             "data": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "picture-base64"}},
         }
     )
-    outputs = ["probabilities", "logits", "digit", *([] if is_plain(manifest.labels) else ["label"])]
+    outputs = ["probabilities", "logits", "digit", *([] if is_plain(manifest.labels) else ["label"]), "rejected"]
+    only = {"additionalProperties": False}
     wanted = _object(
-        {"name": {"enum": outputs}, "parameters": _object({"binary_data": flag}, required=())}, required=("name",)
+        {"name": {"enum": outputs}, "parameters": _object({"binary_data": flag}, required=()) | only},
+        required=("name",),
     )
     return {
         "Error": _object({"error": problem}),
@@ -263,7 +265,7 @@ def _schemas(manifest: Manifest) -> Json:
                 "id": text,
                 "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": {"oneOf": [images, pictures]}},
                 "outputs": {"type": "array", "maxItems": len(outputs), "items": wanted},
-                "parameters": _object({"binary_data_output": flag}, required=()),
+                "parameters": _object({"binary_data_output": flag}, required=()) | only,
             },
             required=("inputs",),
         ),

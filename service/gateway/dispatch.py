@@ -40,6 +40,7 @@ access_log = logging.getLogger("bentoml.service.access")
 
 Handler = Callable[[Request], Awaitable[Reply]]
 Routes = Mapping[str, Mapping[str, Handler]]
+Missing = Callable[[str], NotFound | None]
 
 NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 
@@ -82,11 +83,16 @@ class Gateway:
         self._routes: dict[str, Route] = {}
         self._on_startup: list[Callable[[], None]] = []
         self._metrics: Metrics | None = None
+        self._missing: Missing | None = None
         self._http: ASGIApp = self._answer
         self._always: tuple[Header, ...] = (NOSNIFF,)
 
-    def configure(self, routes: Routes, metrics: Metrics, open_paths: Collection[str] = ()) -> None:
+    def configure(
+        self, routes: Routes, metrics: Metrics, open_paths: Collection[str] = (), missing: Missing | None = None
+    ) -> None:
         """Set the routes (path to method to handler), and which of them stay open where API keys are set.
+
+        `missing` may say more of a path that is no route than that it is none.
 
         May be called again: requests that have begun end with the handlers that they began with.
         """
@@ -95,6 +101,7 @@ class Gateway:
             for path, methods in routes.items()
         }
         self._metrics = metrics
+        self._missing = missing
         if CLOSE in self._always:
             self.drain()
 
@@ -157,6 +164,8 @@ class Gateway:
         if route is None:
             if self._keys:
                 self._keys.check(request.headers)
+            if self._missing is not None and (error := self._missing(request.path)) is not None:
+                raise error
             raise NotFound(f"no route {request.path[:200]!r}; the API is described at /docs.json")
         if route.needs_key and not (method == "OPTIONS" and self._origins):
             self._keys.check(request.headers)

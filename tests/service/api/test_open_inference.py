@@ -115,8 +115,64 @@ def test_nvidias_client_gets_our_message_as_its_error(server: Server) -> None:
         given.set_data_from_numpy(np.zeros((1, 28, 28), np.float32))
         with pytest.raises(triton.InferenceServerException, match="datatype 'FP32', expected 'UINT8'"):
             client.infer("digits", [given])
-        with pytest.raises(triton.InferenceServerException, match="no route"):
+        with pytest.raises(triton.InferenceServerException, match="no model 'letters'"):
             client.get_model_metadata("letters")
+
+
+def test_nvidias_client_is_told_what_is_not_done(server: Server) -> None:
+    """Classification, shared memory, sequences, priority and timeout are refused by name, never answered without."""
+    with triton.InferenceServerClient(server.url.removeprefix("http://")) as client:
+        given = triton.InferInput("images", [1, 28, 28], "UINT8")
+        given.set_data_from_numpy(strokes(1))
+        classes = triton.InferRequestedOutput("probabilities", class_count=3)
+        memory = triton.InferRequestedOutput("probabilities")
+        memory.set_shared_memory("region", 40)
+        for options, name in (
+            ({"outputs": [classes]}, "classification"),
+            ({"outputs": [memory]}, "shared_memory_region"),
+            ({"sequence_id": 3}, "sequence_id"),
+            ({"priority": 1}, "priority"),
+            ({"timeout": 1}, "timeout"),
+        ):
+            with pytest.raises(triton.InferenceServerException, match=f"parameter '{name}'.*not support") as refused:
+                client.infer("digits", [given], **options)
+            assert refused.value.status() == "400"
+        given.set_shared_memory("region", 784)
+        with pytest.raises(triton.InferenceServerException, match="parameter 'shared_memory_region'"):
+            client.infer("digits", [given])
+
+
+def test_every_output_of_the_metadata_can_be_asked_for(http: httpx.Client) -> None:
+    """By tensors and by pictures, and the description offers the same; no tensor is ever rejected."""
+    named = [output["name"] for output in http.get("/v2/models/digits").json()["outputs"]]
+    request = http.get("/docs.json").json()["components"]["schemas"]["InferRequest"]["properties"]
+    assert request["outputs"]["items"]["properties"]["name"]["enum"] == named
+    tensor = {"name": "images", "shape": [2, 28, 28], "datatype": "UINT8", "data": strokes(2).ravel().tolist()}
+    files = [base64.b64encode(png(image)).decode() for image in strokes(2)]
+    picture = {"name": "pictures", "shape": [2], "datatype": "BYTES", "data": files}
+    for one in (tensor, picture):
+        body = {"inputs": [one], "outputs": [{"name": name} for name in named]}
+        outputs = http.post("/v2/models/digits/infer", json=body).raise_for_status().json()["outputs"]
+        assert [output["name"] for output in outputs] == named
+        assert outputs[-1]["shape"] == [2]
+    body = {"inputs": [tensor], "outputs": [{"name": "rejected"}]}
+    assert http.post("/v2/models/digits/infer", json=body).json()["outputs"][0]["data"] == ["", ""]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize("rest", ["", "/ready", "/infer", "/config", "/stats", "/a/b"])
+def test_an_unknown_model_or_version_says_so_and_names_what_there_is(
+    http: httpx.Client, method: str, rest: str
+) -> None:
+    """404 on every path below it, whatever the method."""
+    for path, message in (
+        ("letters", "there is no model 'letters'; the one that is served is 'digits'"),
+        ("letters/versions/1", "there is no model 'letters'"),
+        ("digits/versions/2", "model 'digits' has no version '2' that serves; the one that does is '1'"),
+    ):
+        answer = http.request(method, f"/v2/models/{path}{rest}")
+        assert answer.status_code == 404
+        assert message in answer.json()["error"]
 
 
 def test_kserves_client_gets_health_and_answers(server: Server) -> None:
@@ -161,9 +217,10 @@ def test_pictures_and_predict_agree_and_one_image_equals_its_place_in_a_batch(ht
 @pytest.mark.parametrize(
     ("path", "body", "status", "message"),
     [
-        ("/v2/models/letters/infer", b"{}", 404, "no route"),
-        ("/v2/models/digits/versions/2/infer", b"{}", 404, "no route"),
+        ("/v2/models/letters/infer", b"{}", 404, "no model 'letters'"),
+        ("/v2/models/digits/versions/2/infer", b"{}", 404, "no version '2'"),
         ("/v2/models/digits/infer", b"no json", 400, "not JSON"),
+        ("/v2/models/digits/stats", b"{}", 404, "no route"),
         (
             "/v2/models/digits/infer",
             json.dumps(

@@ -105,6 +105,41 @@ def test_what_is_wrong_is_said(content: object, message: str) -> None:
         parse(content)
 
 
+TRITONS = {
+    "sequence_id": 7,
+    "sequence_start": True,
+    "sequence_end": True,
+    "priority": 1,
+    "timeout": 1000,
+    "classification": 3,
+    "shared_memory_region": "mine",
+    "shared_memory_byte_size": 64,
+    "shared_memory_offset": 8,
+    "content_type": "np",
+    "binary_data_sise": 784,
+}
+
+
+@pytest.mark.parametrize(("name", "value"), TRITONS.items())
+@pytest.mark.parametrize("place", ["request", "input", "output"])
+def test_a_parameter_that_is_not_done_is_refused_by_name(name: str, value: object, place: str) -> None:
+    """Ignored, it would leave its caller with an answer to another question, or memory that nobody wrote."""
+    parameters = {"parameters": {name: value}}
+    content = {"inputs": [entry()], "outputs": [{"name": "digit"}]}
+    if place == "request":
+        content |= parameters
+    else:
+        content[f"{place}s"][0] |= parameters
+    with pytest.raises(RequestError, match=f"has the parameter '{name}', which this server does not support: .{{9}}"):
+        parse(content)
+
+
+def test_tritons_neutral_values_ask_for_nothing() -> None:
+    """What its clients send for "no sequence, usual priority" is answered."""
+    parse({"inputs": [entry()], "parameters": {"sequence_id": 0, "priority": 0, "sequence_start": False}})
+    parse({"inputs": [entry()], "outputs": [{"name": "digit", "parameters": {"classification": 0}}]})
+
+
 @pytest.mark.parametrize("length", [b"0", b"-1", b"9999999", b"abc", b"1e3", b"", b"\xb2"])
 def test_a_header_length_outside_the_body_is_refused(length: bytes) -> None:
     """Inference-Header-Content-Length must lie within the body."""
