@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+from service import contract
+
 TYPES = (
     "image/png",
     "image/jpeg",
@@ -25,6 +26,7 @@ TYPES = (
     "a" * 300,
     "multipart/form-data",
 )
+FORMATS = tuple(each.name for each in contract.FORMATS)
 INFER = "/v2/models/digits/infer"
 
 

@@ -22,8 +22,8 @@ from service.model.artifact import load_artifact
 from service.model.session import DigitSession
 from service.preprocess import preprocess
 from service.preprocess.decode import decode_grey
+from service.recognition.async_recogniser import AsyncRecogniser
 from service.recognition.batcher import Batcher
-from service.recognition.recogniser import Classifier
 from service.recognition.second_look import find_doubtful
 from service.settings import load_settings
 from service.telemetry.metrics import Metrics
@@ -107,15 +107,15 @@ def _requests(session: DigitSession) -> dict[str, Any]:
     """Whole requests through the gateway, without socket and HTTP parser."""
     settings = load_settings()
     metrics = Metrics(session.artifact.manifest, session.provider)
-    classifier = Classifier(session, settings, metrics)
-    routes = PictureRoutes(classifier)
+    recogniser = AsyncRecogniser(session, settings, metrics)
+    routes = PictureRoutes(recogniser)
     gateway = Gateway(_nothing, settings)
     gateway.configure(
         {
             "/livez": {"GET": _healthy},
             "/predict": {"POST": routes.predict},
             "/predict_batch": {"POST": routes.predict_batch},
-            **InferenceRoutes(classifier).routes(),
+            **InferenceRoutes(recogniser).routes(),
         },
         metrics,
     )

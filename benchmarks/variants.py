@@ -68,9 +68,9 @@ def _inline(images: int) -> Callable[[], None]:
 
 
 def _bentoml_batching() -> None:
-    from service import classifier  # noqa: PLC0415
+    from service.recognition import async_recogniser  # noqa: PLC0415
 
-    classifier.Batcher = DispatcherBatcher  # type: ignore[assignment,misc]
+    async_recogniser.Batcher = DispatcherBatcher  # type: ignore[assignment,misc]
 
 
 class DispatcherBatcher:

@@ -24,12 +24,13 @@ from service.api.openapi import describe
 from service.api.page import Page
 from service.api.predict import PictureRoutes
 from service.api.repository import Repository, check_folder
+from service.contract import MAX_IMAGES
 from service.errors import ConfigurationError, ServiceError
 from service.gateway.dispatch import Gateway, Routes
 from service.gateway.messages import ASGIApp, Reply, Request, json_reply
 from service.model.artifact import Artifact, load_artifact
 from service.model.session import DigitSession, providers_to_try
-from service.recognition.recogniser import Classifier
+from service.recognition.async_recogniser import AsyncRecogniser
 from service.server.drain import Drain
 from service.settings import load_settings, unknown_variables
 from service.telemetry.logs import configure_logs
@@ -37,7 +38,6 @@ from service.telemetry.metrics import Metrics
 
 log = logging.getLogger("bentoml.service")  # below BentoML's logger, whose handlers are configured
 OPEN_PATHS = {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready", "/docs.json"}
-MAX_CLASSIFY = 64
 HEALTHY = Reply(200, b"\n", b"text/plain; charset=utf-8")
 
 
@@ -91,7 +91,7 @@ class DigitService:
             raise SystemExit(f"error: {error}") from None
         manifest = session.artifact.manifest
         self.metrics = Metrics(manifest, session.provider)
-        self.classifier = Classifier(session, self.settings, self.metrics)
+        self.recogniser = AsyncRecogniser(session, self.settings, self.metrics)
         log.info("serving %s version %s on %s", manifest.name, manifest.version, session.provider)
 
     @bentoml.on_deployment
@@ -108,16 +108,16 @@ class DigitService:
         except ServiceError as error:
             raise SystemExit(f"error: {error}") from None
 
-    @bentoml.api(route="/classify", batchable=True, max_batch_size=MAX_CLASSIFY, max_latency_ms=10_000)
+    @bentoml.api(route="/classify", batchable=True, max_batch_size=MAX_IMAGES, max_latency_ms=10_000)
     def classify(
         self, images: Annotated[NDArray[np.uint8], DType("uint8"), Shape((-1, 28, 28))]
     ) -> Annotated[NDArray[np.float32], DType("float32"), Shape((-1, -1))]:
         """Probabilities of uint8 images, through BentoML's own adaptive batching."""
-        return self.classifier.session.run(images).probabilities
+        return self.recogniser.session.run(images).probabilities
 
     def check_images(self, body: bytes) -> None:
         """Refuse a body for `/classify` that BentoML would stumble over; raises RequestError."""
-        check_images(body, tuple(self.classifier.session.image_shape), MAX_CLASSIFY)
+        check_images(body, tuple(self.recogniser.session.image_shape), MAX_IMAGES)
 
     def __metrics__(self, text: str) -> str:
         """Complete what BentoML gathered from all workers; its /metrics route calls this."""
@@ -136,7 +136,7 @@ class DigitService:
         if self.settings.repository_api:
             repository = Repository(
                 self.settings.model,
-                self.classifier.session.artifact,
+                self.recogniser.session.artifact,
                 self.opened,
                 lambda session: self.use(session, gateway, web, repository),
             )
@@ -149,9 +149,9 @@ class DigitService:
 
     def use(self, session: DigitSession, gateway: Gateway, web: WebRoutes, repository: Repository | None) -> None:
         """Answer by another version from the next request on."""
-        old = self.classifier
+        old = self.recogniser
         self.metrics = self.metrics.of(session.artifact.manifest, session.provider)
-        self.classifier = Classifier(session, self.settings, self.metrics)
+        self.recogniser = AsyncRecogniser(session, self.settings, self.metrics)
         self.configure(gateway, web, repository)
         loop = asyncio.get_running_loop()
         # By then no request that began with the old version can still be waiting.
@@ -159,12 +159,12 @@ class DigitService:
 
     def configure(self, gateway: Gateway, web: WebRoutes, repository: Repository | None) -> None:
         """Set the routes for the version that serves."""
-        pictures = PictureRoutes(self.classifier)
+        pictures = PictureRoutes(self.recogniser)
         inner = InnerApp(gateway.inner)
         extensions = ["model_repository"] if repository else []
         pages = [(path, asset.content_type) for path, asset in web.page.assets.items()]
-        document = describe(self.classifier.manifest, self.settings, __version__, pages)
-        inference = InferenceRoutes(self.classifier, extensions)
+        document = describe(self.recogniser.manifest, self.settings, __version__, pages)
+        inference = InferenceRoutes(self.recogniser, extensions)
         routes: Routes = {
             "/predict": {"POST": pictures.predict},
             "/predict_batch": {"POST": pictures.predict_batch},

@@ -37,7 +37,7 @@ class WebRoutes:
             path: {"GET": partial(self._asset, asset)} for path, asset in self.page.assets.items()
         }
         # opened when first wanted: most servers never explain anything
-        explainer = cache(partial(Explainer, pictures.classifier.session.artifact))
+        explainer = cache(partial(Explainer, pictures.recogniser.session.artifact))
         table["/explain"] = {"POST": partial(self._explain, pictures, explainer)}
         return table
 
@@ -50,13 +50,13 @@ class WebRoutes:
         self._explaining += 1
         try:
             data = await pictures.read_picture(request)
-            prepared, prediction = await pictures.classifier.classify_prepared(data)
+            answer = await pictures.recogniser.picture(data)
             loop = asyncio.get_running_loop()
-            winner = int(np.argmax(prediction.probabilities))  # of both looks, where there were two
-            body = await loop.run_in_executor(self._thread, _look_inside, explainer, prepared.image, winner)
+            winner = int(np.argmax(answer.prediction.probabilities))  # of both looks, where there were two
+            body = await loop.run_in_executor(self._thread, _look_inside, explainer, answer.image, winner)
         finally:
             self._explaining -= 1
-        return Reply(200, f'{{"prediction":{pictures.write(prediction)},{body[1:]}'.encode())
+        return Reply(200, f'{{"prediction":{pictures.write(answer.prediction)},{body[1:]}'.encode())
 
     @staticmethod
     async def _asset(asset: Asset, request: Request) -> Reply:

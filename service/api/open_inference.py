@@ -10,37 +10,38 @@ import numpy as np
 
 from service import __version__
 from service.api.open_inference_wire import HEADER_LENGTH, parse_infer, write_infer
+from service.contract import MAX_PICTURES
 from service.errors import NotFound, RequestError, ServiceError
 from service.gateway.messages import Reply, Request, json_reply
+from service.model.session import Outputs
+from service.recognition.recogniser import readable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.gateway.dispatch import Handler
-    from service.model.session import Outputs
-    from service.recognition.recogniser import Classifier
+    from service.recognition.async_recogniser import AsyncRecogniser
 
-MAX_PICTURES = 1024
 EXTENSIONS = ("binary_tensor_data",)
 _MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/.*)?", re.DOTALL)
 
 
 class InferenceRoutes:
-    """Handlers around one classifier.
+    """Handlers around one recogniser.
 
     Where the labels are not just 0, 1, 2…, so that the index `digit` does not say it all, there is an output `label`.
 
     Args:
-        classifier: answers.
+        recogniser: answers.
         extensions: what the server can do beside, for its metadata.
     """
 
-    def __init__(self, classifier: Classifier, extensions: Iterable[str] = ()) -> None:
-        self._classifier = classifier
+    def __init__(self, recogniser: AsyncRecogniser, extensions: Iterable[str] = ()) -> None:
+        self._recogniser = recogniser
         self._extensions = [*EXTENSIONS, *extensions]
-        manifest = classifier.manifest
+        manifest = recogniser.manifest
         self._name, self._version = manifest.name, manifest.version
-        self._image_shape = tuple(classifier.session.image_shape)
+        self._image_shape = tuple(recogniser.session.image_shape)
         self._labels = None if is_plain(manifest.labels) else np.array([*manifest.labels, ""], object)  # -1: rejected
         label = [] if self._labels is None else [{"name": "label", "datatype": "BYTES", "shape": [-1]}]
         self._metadata = {
@@ -58,7 +59,7 @@ class InferenceRoutes:
                 *label,
                 {"name": "rejected", "datatype": "BYTES", "shape": [-1]},
             ],
-            "parameters": {"provider": classifier.session.provider, "sha256": manifest.sha256},
+            "parameters": {"provider": recogniser.session.provider, "sha256": manifest.sha256},
         }
 
     def routes(self) -> dict[str, dict[str, Handler]]:
@@ -111,7 +112,7 @@ class InferenceRoutes:
         call = parse_infer(await request.body(), request.headers.get(HEADER_LENGTH), self._image_shape)
         if isinstance(call.tensor, list):
             return write_infer(self._name, self._version, call, await self._pictures(call.tensor))
-        outputs, labels = await self._classifier.classify_tensors(call.tensor)
+        outputs, labels = await self._recogniser.tensors(call.tensor)
         tensors = self._tensors(outputs, labels)
         if any(output.name == "rejected" for output in call.outputs):  # only then: no tensor is ever rejected
             tensors["rejected"] = np.full(len(labels), "", object)
@@ -121,18 +122,18 @@ class InferenceRoutes:
         """Classify encoded files; a rejected one has digit -1 and its reason in `rejected`."""
         if len(pictures) > MAX_PICTURES:
             raise RequestError(f"the request has {len(pictures)} pictures, at most {MAX_PICTURES} are taken at once")
-        prepared = []
-        for number, one in enumerate(await self._classifier.prepare_all(pictures)):
+        prepared = await self._recogniser.prepare_all(pictures)
+        for number, one in enumerate(prepared):
             if isinstance(one, ServiceError):
                 raise type(one)(f"pictures[{number}]: {one}") from one
-            prepared.append(one)
-        outputs = await self._classifier.classify_all(prepared)
-        answers = [
-            self._classifier.decide(logits, probabilities, one)
-            for logits, probabilities, one in zip(*outputs, prepared, strict=True)
-        ]
-        digits = np.array([-1 if answer.label is None else answer.label for answer in answers], np.int64)
-        reasons = np.array([answer.rejected or "" for answer in answers], object)
+        answers = await self._recogniser.prepared(readable(prepared))
+        predictions = [answer.prediction for answer in answers]
+        outputs = Outputs(
+            np.stack([answer.logits for answer in answers]),
+            np.array([prediction.probabilities for prediction in predictions], np.float32),
+        )
+        digits = np.array([-1 if one.label is None else one.label for one in predictions], np.int64)
+        reasons = np.array([one.rejected or "" for one in predictions], object)
         return {**self._tensors(outputs, digits), "rejected": reasons}
 
     def _tensors(self, outputs: Outputs, digits: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

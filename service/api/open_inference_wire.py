@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract import MAX_TENSORS
 from service.errors import RequestError
 from service.gateway.messages import JSON, Reply
 
 HEADER_LENGTH = b"inference-header-content-length"
 OCTETS = b"application/octet-stream"
 DATATYPES = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}
-MAX_TENSORS = 16
 
 # Triton's parameters that are not done here, and what to do instead. Each value of NOTHING asks for nothing.
 _IN_BODY = "send and receive each tensor in the body, as JSON or as binary data"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from service.api.open_inference import is_plain
+from service.contract import FORM, JSON, MAX_IMAGES, MAX_PICTURES, OCTETS, PICTURE_TYPES, Rejection
 from service.model.artifact import Manifest
 from service.model.explanation import PROPERTIES as EXPLANATION
 
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-JSON_TYPE = "application/json"
-OCTETS_TYPE = "application/octet-stream"
-FORM_TYPE = "multipart/form-data"
-PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff", OCTETS_TYPE)
-MAX_PICTURES = 1024
-REJECTIONS = ["blank", "several_digits", "not_a_digit", "unsure"]
 EVERY_ERROR = (401, 408, 503, 504)  # what the gateway itself may answer on any route
 DESCRIPTION = (
     "Send a picture, get a digit. `/predict` and `/predict_batch` take picture files, the `/v2` routes are the Open "
@@ -69,9 +64,9 @@ def _pictures(limit: int) -> Json:
     one = {"type": "string", "format": "binary", "description": f"a picture file; the body has at most {limit} bytes"}
     raw = {kind: {"schema": one} for kind in PICTURE_TYPES}
     part = {"contentType": ", ".join(PICTURE_TYPES)}
-    single = {**raw, FORM_TYPE: {"schema": _object({"image": one}), "encoding": {"image": part}}}
+    single = {**raw, FORM: {"schema": _object({"image": one}), "encoding": {"image": part}}}
     images = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_PICTURES}
-    several = {FORM_TYPE: {"schema": _object({"images": images}), "encoding": {"images": part}}}
+    several = {FORM: {"schema": _object({"images": images}), "encoding": {"images": part}}}
     refusals = (400, 413, 415, 422)
     return {
         "/predict": {"post": _operation("predict", "pictures", "Classify one picture", "Prediction", single, refusals)},
@@ -101,8 +96,8 @@ def _pictures(limit: int) -> Json:
 def _model(base: str) -> Json:
     tag = "versioned" if "/versions/" in base else "model"
     body = {
-        JSON_TYPE: {"schema": _ref("InferRequest")},
-        OCTETS_TYPE: {"schema": {"type": "string", "format": "binary"}},
+        JSON: {"schema": _ref("InferRequest")},
+        OCTETS: {"schema": {"type": "string", "format": "binary"}},
     }
     infer = _operation(f"infer_{tag}", "inference", "Classify tensors", "InferAnswer", body, (400, 413, 422), v2=True)
     infer["parameters"] = [
@@ -113,7 +108,7 @@ def _model(base: str) -> Json:
             "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"},
         }
     ]
-    infer["responses"]["200"]["content"][OCTETS_TYPE] = {"schema": {"type": "string", "format": "binary"}}
+    infer["responses"]["200"]["content"][OCTETS] = {"schema": {"type": "string", "format": "binary"}}
     return {
         base: {"get": _operation(f"{tag}_metadata", "inference", "Inputs and outputs", "ModelMetadata", v2=True)},
         f"{base}/ready": {"get": _operation(f"{tag}_ready", "inference", "Whether it serves", "ModelReady", v2=True)},
@@ -128,10 +123,10 @@ def _server() -> Json:
         "/healthz": "The same as /livez",
         "/readyz": "Whether it wants requests",
     }
-    images = {"type": "array", "minItems": 1, "maxItems": 64, "items": _ref("Image")}
+    images = {"type": "array", "minItems": 1, "maxItems": MAX_IMAGES, "items": _ref("Image")}
     classify = _operation(
         "classify", "bentoml", "Classify 28 × 28 images through BentoML's adaptive batching", "ProbabilityRows",
-        {JSON_TYPE: {"schema": _object({"images": images})}}, (400, 413, 415),
+        {JSON: {"schema": _object({"images": images})}}, (400, 413, 415),
     )  # fmt: skip
     return {
         "/v2": {"get": _operation("v2", "inference", "Name, version and extensions", "ServerMetadata", v2=True)},
@@ -140,16 +135,16 @@ def _server() -> Json:
         "/classify": {"post": classify},
         **{path: {"get": _operation(path[1:], "health", what, text)} for path, what in health.items()},
         "/metrics": {"get": _operation("metrics", "operations", "Prometheus metrics", text)},
-        "/schema.json": {"get": _operation("schema", "operations", "BentoML's own schema", {JSON_TYPE: {}})},
-        "/docs.json": {"get": _operation("docs", "page", "This document", {JSON_TYPE: {}})},
+        "/schema.json": {"get": _operation("schema", "operations", "BentoML's own schema", {JSON: {}})},
+        "/docs.json": {"get": _operation("docs", "page", "This document", {JSON: {}})},
     }
 
 
 def _repository(model: str) -> Json:
     versioned = _object({"parameters": _object({"version": {"type": "string"}}, required=())}, required=())
-    body = {JSON_TYPE: {"schema": versioned}}
-    load = _operation("load", "operations", "Change to another version", {JSON_TYPE: {}}, body, (400, 404), v2=True)
-    index = _operation("index", "operations", "List the versions", {JSON_TYPE: {}}, v2=True)
+    body = {JSON: {"schema": versioned}}
+    load = _operation("load", "operations", "Change to another version", {JSON: {}}, body, (400, 404), v2=True)
+    index = _operation("index", "operations", "List the versions", {JSON: {}}, v2=True)
     return {"/v2/repository/index": {"post": index}, f"/v2/repository/models/{model}/load": {"post": load}}
 
 
@@ -157,9 +152,9 @@ def _operation(
     name: str, tag: str, summary: str, answer: str | Json, body: Json | None = None, errors: Iterable[int] = (), *,
     v2: bool = False,
 ) -> Json:  # fmt: skip
-    content = {JSON_TYPE: {"schema": _ref(answer)}} if isinstance(answer, str) else answer
+    content = {JSON: {"schema": _ref(answer)}} if isinstance(answer, str) else answer
     headers = {"X-Request-ID": {"schema": {"type": "string", "maxLength": 128}}}
-    problem = {JSON_TYPE: {"schema": _ref("ErrorV2" if v2 else "Error")}}
+    problem = {JSON: {"schema": _ref("ErrorV2" if v2 else "Error")}}
     operation: Json = {
         "operationId": name,
         "tags": [tag],
@@ -229,7 +224,7 @@ def _schemas(manifest: Manifest) -> Json:
                 "digit": {"enum": [*labels, None], "description": "null exactly where `rejected` is not"},
                 "confidence": share,
                 "probabilities": shares,
-                "rejected": {"enum": [*REJECTIONS, None]},
+                "rejected": {"enum": [*Rejection, None]},
                 "model": _object({"name": {"const": manifest.name}, "version": {"const": manifest.version}}),
             }
         ),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from service.contract import OCTETS, Rejection
 from service.errors import ConfigurationError
 
 WEB_FOLDER = Path(__file__).parents[1] / "web"
 INDEX = "index.html"
+CONTRACT = "contract.js"
 
 # Named here because the system's own table differs from machine to machine.
 CONTENT_TYPES = {
@@ -68,14 +71,17 @@ class Page:
     def load(cls, folder: Path = WEB_FOLDER) -> Page:
         """Read every file of a folder (not below it); `index.html` becomes `/`, the others `/<name>`.
 
+        `/contract.js` is no file: it gives the scripts what service/contract.py says.
+
         Raises:
             ConfigurationError: the folder cannot be read, or has no index.html.
         """
         try:
             files = sorted(path for path in folder.iterdir() if path.is_file())
-            assets = {"/" if path.name == INDEX else f"/{path.name}": _asset(path) for path in files}
+            contents = {path.name: path.read_bytes() for path in files} | {CONTRACT: _contract()}
         except OSError as error:
             raise ConfigurationError(f"cannot read the page in {folder}: {error}; install the package again") from error
+        assets = {"/" if name == INDEX else f"/{name}": _asset(name, body) for name, body in contents.items()}
         if "/" not in assets:
             raise ConfigurationError(f"the page in {folder} has no {INDEX}, only {sorted(assets)}; install again")
         return cls(MappingProxyType(assets))
@@ -85,7 +91,12 @@ class Page:
         return self.assets.get(path)
 
 
-def _asset(path: Path) -> Asset:
-    body = path.read_bytes()
-    content_type = CONTENT_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+def _contract() -> bytes:
+    """Write the part of the contract that the page shows as a JavaScript module."""
+    reasons = {reason.value: reason.sentence for reason in Rejection}
+    return f"export const REASONS = {json.dumps(reasons)};\n".encode()
+
+
+def _asset(name: str, body: bytes) -> Asset:
+    content_type = CONTENT_TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or OCTETS
     return Asset(body=body, content_type=content_type, etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"')

@@ -4,54 +4,57 @@ from __future__ import annotations
 
 import json
 
+from service.contract import FORM, MAX_PICTURES, OCTETS
 from service.errors import RequestError, ServiceError, UnsupportedType
 from service.gateway.forms import name_fields, parse_multipart
 from service.gateway.messages import Reply, Request
-from service.preprocess import Prepared
-from service.recognition.recogniser import Classifier
+from service.recognition.async_recogniser import AsyncRecogniser
 from service.recognition.verdict import Prediction
 
-RAW_TYPES = "image/*, application/octet-stream or multipart/form-data"
+RAW_TYPES = f"image/*, {OCTETS} or {FORM}"
 
 
 class PictureRoutes:
-    """Handlers around one classifier.
+    """Handlers around one recogniser.
 
     Args:
-        classifier: answers the pictures.
+        recogniser: answers the pictures.
         max_pictures: parts that one batch request may hold.
     """
 
-    def __init__(self, classifier: Classifier, max_pictures: int = 1024) -> None:
-        self.classifier = classifier
+    def __init__(self, recogniser: AsyncRecogniser, max_pictures: int = MAX_PICTURES) -> None:
+        self.recogniser = recogniser
         self._max_pictures = max_pictures
-        manifest = classifier.manifest
+        manifest = recogniser.manifest
         self._labels = [json.dumps(int(label) if label.isdecimal() else label) for label in manifest.labels]
         self._floats = ",".join(["%.6f"] * len(self._labels))
         self._model = json.dumps({"name": manifest.name, "version": manifest.version})
 
     async def predict(self, request: Request) -> Reply:
         """Answer one picture."""
-        prediction = await self.classifier.classify_picture(await self.read_picture(request))
-        return Reply(200, self.write(prediction).encode())
+        answer = await self.recogniser.picture(await self.read_picture(request))
+        return Reply(200, self.write(answer.prediction).encode())
 
     async def predict_batch(self, request: Request) -> Reply:
         """Answer each part named `images`, in order; one bad picture spoils only its own place."""
         content_type = request.content_type
-        if not content_type.lower().startswith("multipart/form-data"):
-            raise UnsupportedType(f"the Content-Type is {content_type[:100]!r}, expected multipart/form-data")
+        if not content_type.lower().startswith(FORM):
+            raise UnsupportedType(f"the Content-Type is {content_type[:100]!r}, expected {FORM}")
         parts = parse_multipart(await request.body(), content_type, max_parts=self._max_pictures)
         pictures = [part.data for part in parts if part.name == "images"]
         if not pictures:
             raise RequestError(f"the form has {name_fields(parts)}; expected one or more parts named 'images'")
-        answers = await self._answer_all(pictures)
+        answers = [
+            _write_error(one) if isinstance(one, ServiceError) else self.write(one.prediction)
+            for one in await self.recogniser.pictures(pictures)
+        ]
         return Reply(200, f'{{"predictions":[{",".join(answers)}]}}'.encode())
 
     async def read_picture(self, request: Request) -> bytes:
         """Take the one picture out of a request: the form field `image`, or the raw body."""
         content_type = request.content_type
         kind = content_type.partition(";")[0].strip().lower()
-        if kind == "multipart/form-data":
+        if kind == FORM:
             parts = parse_multipart(await request.body(), content_type, max_parts=16)
             pictures = [part.data for part in parts if part.name == "image"]
             if len(pictures) != 1:
@@ -60,27 +63,13 @@ class PictureRoutes:
                     "send several pictures to /predict_batch"
                 )
             data = pictures[0]
-        elif kind.startswith("image/") or kind == "application/octet-stream":
+        elif kind.startswith("image/") or kind == OCTETS:
             data = await request.body()
         else:
             raise UnsupportedType(f"the Content-Type is {content_type[:100]!r}, expected {RAW_TYPES}")
         if not data:
             raise RequestError("the picture is empty (0 bytes); expected the bytes of an image file")
         return data
-
-    async def _answer_all(self, pictures: list[bytes]) -> list[str]:
-        """Prepare each picture by itself, then ask the network for all that could be read."""
-        prepared = await self.classifier.prepare_all(pictures)
-        readable = [one for one in prepared if isinstance(one, Prepared)]
-        if not readable:
-            return [_write_error(one) for one in prepared if isinstance(one, ServiceError)]
-        outputs = await self.classifier.classify_all(readable)
-        rows = iter(zip(outputs.logits, outputs.probabilities, strict=True))
-        decide = self.classifier.decide
-        return [
-            _write_error(one) if isinstance(one, ServiceError) else self.write(decide(*next(rows), one))
-            for one in prepared
-        ]
 
     def write(self, prediction: Prediction) -> str:
         """Write one prediction as JSON; by hand, because it is on the hot path and its shape never changes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.preprocess.decode import FORMATS, MAX_PIXELS, decode_grey
+from service.preprocess.decode import MAX_PIXELS, decode_grey
 from service.preprocess.pipeline import Prepared, prepare, preprocess
 
-__all__ = ["FORMATS", "MAX_PIXELS", "Prepared", "decode_grey", "prepare", "preprocess"]
+__all__ = ["MAX_PIXELS", "Prepared", "decode_grey", "prepare", "preprocess"]

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from service.contract import FORMAT_TITLES, FORMATS
 from service.errors import PictureTooLarge, UndecodablePicture
 
-FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS: Final = 50_000_000
 WORK_SIDE: Final = 640  # longest side, in pixels, that the rest of the pipeline ever sees
+_NAMES: Final = tuple(each.name for each in FORMATS)
 _ORIENTATION: Final = 0x0112  # the EXIF tag
 _TILE_TAGS: Final = (322, 323)  # TIFF TileWidth, TileLength
 _TURNS: Final = {
@@ -43,7 +44,7 @@ def decode_grey(data: bytes, *, max_pixels: int = MAX_PIXELS, work_side: int = W
         UndecodablePicture: not one of the formats, or a damaged file.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        with Image.open(io.BytesIO(data), formats=_NAMES) as picture:
             _check_size(picture, max_pixels)
             return _to_grey(picture, work_side)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -52,14 +53,13 @@ def decode_grey(data: bytes, *, max_pixels: int = MAX_PIXELS, work_side: int = W
         raise
     except UnidentifiedImageError as error:
         raise UndecodablePicture(
-            f"The {len(data)} bytes sent are in no picture format that is read here; "
-            "send a PNG, JPEG, WebP, GIF, BMP or TIFF file."
+            f"The {len(data)} bytes sent are in no picture format that is read here; send a {FORMAT_TITLES} file."
         ) from error
     # Pillow's plugins answer hostile bytes with almost any exception there is (OSError, SyntaxError, ValueError,
     # struct.error, zlib.error, KeyError, MemoryError...); whatever it was, the file is what is wrong.
     except Exception as error:
         message = f"The {len(data)} bytes sent are not a readable picture ({type(error).__name__}: {str(error)[:120]})."
-        raise UndecodablePicture(f"{message} Send a whole PNG, JPEG, WebP, GIF, BMP or TIFF file.") from error
+        raise UndecodablePicture(f"{message} Send a whole {FORMAT_TITLES} file.") from error
 
 
 def _check_size(picture: Image.Image, max_pixels: int) -> None:

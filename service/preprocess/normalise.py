@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.contract import BOX, CENTRE, SIDE
 from service.preprocess.thinning import thin
 from service.preprocess.window import highest
 
-SIDE: Final = 28
-BOX: Final = 20
 FINE: Final = 4  # the work is done on a grid this much finer, so that a pixel of it is a quarter of the result's
-CENTRE: Final = 14.0  # row and column of the centre of mass: mean over MNIST's training set 14.00, at most 0.6 away
 # Stroke widths on the fine grid, as area over length of the centre line: MNIST's training set has its 5, 25, 50, 75 and
 # 99 % at 6.8, 8.7, 10.3, 12.5 and 23.7. What lies between is left alone: thinning costs loops, thickening costs gaps.
 THINNEST: Final = 8.0

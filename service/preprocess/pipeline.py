@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract import SIDE, Rejection
 from service.preprocess.decode import MAX_PIXELS, decode_grey
 from service.preprocess.digit import find_digit
 from service.preprocess.ink import read_ink
-from service.preprocess.normalise import SIDE, is_mnist_style, normalise
+from service.preprocess.normalise import is_mnist_style, normalise
 from service.preprocess.thumbnail import fit_thumbnail, read_thumbnail
 
 NARROWEST: Final = 4  # pixels; what is narrower has no room for a digit
-Rejection = Literal["blank", "several_digits"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Prepared:
 
     Attributes:
         image: uint8 [28, 28], MNIST's convention: 0 background, 255 ink; all 0 when blank.
-        rejected: None, "blank" or "several_digits".
+        rejected: None, or what the ink alone tells: blank, several digits.
     """
 
     image: NDArray[np.uint8]
@@ -49,7 +49,7 @@ def prepare(grey: NDArray[np.uint8]) -> Prepared:
     if thumbnail is not None:
         return Prepared(fit_thumbnail(thumbnail))
     if min(grey.shape) < NARROWEST:
-        return Prepared(np.zeros((SIDE, SIDE), np.uint8), "blank")
+        return Prepared(np.zeros((SIDE, SIDE), np.uint8), Rejection.BLANK)
     best = None
     for ink in read_ink(grey):
         found = find_digit(ink)
@@ -58,5 +58,5 @@ def prepare(grey: NDArray[np.uint8]) -> Prepared:
         if ink.clean and found is not None and found.written and (found.sharp or ink.bordered):
             break
     if best is None or not best.written:
-        return Prepared(np.zeros((SIDE, SIDE), np.uint8), "blank")
-    return Prepared(normalise(best.strength), "several_digits" if best.digits > 1 else None)
+        return Prepared(np.zeros((SIDE, SIDE), np.uint8), Rejection.BLANK)
+    return Prepared(normalise(best.strength), Rejection.SEVERAL_DIGITS if best.digits > 1 else None)

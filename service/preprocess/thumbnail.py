@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.contract import BOX, CENTRE, SIDE
+
 LARGEST: Final = 32  # pixels; above it strokes are wide enough to be found, thinned and thickened
 LEAST_CONTRAST: Final = 24  # grey levels between the darkest and the lightest pixel of a picture that shows something
 FAINT: Final = 0.15  # share of the contrast below which a pixel is background
 CLEAN: Final = 0.3  # at least so much of a drawn digit's picture is background
-SIDE: Final = 28
-BOX: Final = 20
-CENTRE: Final = 14.0  # row and column of MNIST's centres of mass
 
 Ink = NDArray[np.float32]
 

@@ -1,12 +1,12 @@
-"""Test-time augmentation where it pays: what the network is unsure of, it sees again, moved by one pixel each way.
+"""Test-time augmentation where it pays: the network sees doubtful images again, moved by one pixel each way.
 
 Max-pooling makes the logits depend on where a stroke lies among the pools' blocks; the mean over nine places does not.
-It mends about one wrong answer in six, and of MNIST's pictures one in eighty is doubtful (docs/training.md).
+It mends about one wrong answer in six, and of MNIST's images one in eighty is doubtful (docs/training.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,13 +22,50 @@ MOVES: Final = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1
 """Where to, in pixels."""
 
 
-def look_twice(run: Callable[[NDArray[np.uint8]], Outputs], images_u8: NDArray[np.uint8]) -> Outputs:
-    """Classify uint8 images [N, 28, 28], the doubtful ones by the mean of nine looks; `run` looks once."""
-    first = run(images_u8)
+def looks(
+    images_u8: NDArray[np.uint8], settled: NDArray[np.bool_] | None = None, at_once: int = 64
+) -> Generator[NDArray[np.uint8], Outputs, Outputs]:
+    """Classify uint8 images [N, 28, 28], whoever runs the network: yield what it must see, take its outputs.
+
+    This is all that a plain call and a waiting one share. The first yield is the images themselves; each further one
+    holds copies of at most `at_once` doubtful images.
+
+    Args:
+        images_u8: N ≥ 1 images.
+        settled: bool [N], true where another look is not wanted, because the answer is known already.
+        at_once: images whose copies are asked for together, so that a large request leaves gaps for others.
+
+    Returns:
+        Outputs [N, classes]: one look, or the mean of nine.
+    """
+    first = yield images_u8
     doubtful = find_doubtful(first)
+    if settled is not None and len(doubtful):
+        doubtful = doubtful[~settled[doubtful]]
     if not len(doubtful):
         return first
-    return merge(first, doubtful, average(first.logits[doubtful], run(moved(images_u8[doubtful])).logits))
+    parts = []
+    for start in range(0, len(doubtful), at_once):
+        part = doubtful[start : start + at_once]
+        again = yield moved(images_u8[part])
+        parts.append(average(first.logits[part], again.logits))
+    return merge(first, doubtful, Outputs(*(np.concatenate(rows) for rows in zip(*parts, strict=True))))
+
+
+def look_twice(
+    run: Callable[[NDArray[np.uint8]], Outputs],
+    images_u8: NDArray[np.uint8],
+    settled: NDArray[np.bool_] | None = None,
+) -> Outputs:
+    """Classify uint8 images [N, 28, 28] with `run`, which looks once; see `looks`."""
+    steps = looks(images_u8, settled, at_once=max(1, len(images_u8)))
+    wanted = next(steps)
+    while True:
+        try:
+            wanted = steps.send(run(wanted))
+        except StopIteration as done:
+            outputs: Outputs = done.value
+            return outputs
 
 
 def find_doubtful(first: Outputs) -> NDArray[np.intp]:
@@ -45,8 +82,8 @@ def moved(images_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def average(first: NDArray[np.float32], again: NDArray[np.float32]) -> Outputs:
     """Average the logits of K images, [K, classes], and of their copies, [8 K, classes] in the order of `moved`."""
-    looks = again.reshape(len(MOVES), len(first), -1)
-    mean = (first + looks.sum(axis=0)) / (1 + len(MOVES))
+    copies = again.reshape(len(MOVES), len(first), -1)
+    mean = (first + copies.sum(axis=0)) / (1 + len(MOVES))
     powers = np.exp(mean - mean.max(axis=1, keepdims=True))
     return Outputs(mean, powers / powers.sum(axis=1, keepdims=True))
 

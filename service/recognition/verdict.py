@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from service.contract import Rejection
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from service.model.artifact import Manifest
-
-Rejection = Literal["blank", "several_digits", "not_a_digit", "unsure"]
 
 
 class Prediction(NamedTuple):
@@ -49,9 +49,9 @@ class Judge:
         confidence = float(probabilities[label])
         rejected: Rejection | None = ink
         if rejected is None and self.max_energy is not None and energy(logits) > self.max_energy:
-            rejected = "not_a_digit"
+            rejected = Rejection.NOT_A_DIGIT
         if rejected is None and self.min_confidence is not None and confidence < self.min_confidence:
-            rejected = "unsure"
+            rejected = Rejection.UNSURE
         return Prediction(label if rejected is None else None, confidence, probabilities.tolist(), rejected)
 
 

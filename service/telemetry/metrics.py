@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.contract import Rejection
 from service.telemetry.drift import RECENT, DriftWindow, add_drift
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 SHORT = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 CONFIDENCES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1)
-REJECTIONS = ("blank", "several_digits", "not_a_digit", "unsure")
 SAMPLED = 2  # images of one tensor request whose confidence and ink are looked at; each costs 3 µs
 PUBLISH_S = 1.0
 
@@ -50,7 +50,7 @@ class Metrics:
         self._confidence = Histogram("digits_confidence", "Probability of the best class", buckets=CONFIDENCES)
         self._answers = Counter("digits_predictions_total", "Answers by class", ["digit"])
         rejections = Counter("digits_rejections_total", "Pictures without an answer, by reason", ["reason"])
-        self._rejections = {reason: rejections.labels(reason) for reason in REJECTIONS}
+        self._rejections = {reason: rejections.labels(reason) for reason in Rejection}
         self._info = Gauge("digits_model_info", "1", ["model", "version", "provider"], multiprocess_mode="livemax")
         self._recent = Gauge(
             RECENT, "The last answers that drift is told by", ["of", "bin"], multiprocess_mode="livesum"

@@ -1,11 +1,6 @@
 // The answer: the digit, a sentence, ten bars.
 
-const REASONS = {
-  blank: () => "There is nothing to read: no ink was found.",
-  several_digits: () => "There is more than one digit. Show one at a time.",
-  not_a_digit: () => "This does not look like a digit.",
-  unsure: (best) => `Not sure enough to say. The closest is ${best.label}, with ${best.percent}.`,
-};
+import { REASONS } from "./contract.js";
 
 // Never "100 %": a network is not that sure, and rounding would claim it.
 const percent = (p) => (p > 0.999 ? "over 99.9 %" : `${(p * 100).toFixed(p > 0.99 ? 1 : 0)} %`);
@@ -48,7 +43,7 @@ export class AnswerView {
     const top = probabilities.indexOf(Math.max(...probabilities));
     const best = { label: answer.digit ?? this.#labels[top] ?? top, percent: percent(probabilities[top]) };
     const sentence = answer.rejected
-      ? (REASONS[answer.rejected] ?? (() => `Rejected: ${answer.rejected}.`))(best)
+      ? (REASONS[answer.rejected] ?? `Rejected: ${answer.rejected}.`).replace(/{(\w+)}/g, (_, part) => best[part])
       : `It reads ${best.label} and is ${best.percent} sure.`;
     const time = milliseconds.toFixed(milliseconds < 10 ? 1 : 0);
     const timing = `${time} ms there and back · model ${answer.model.name} ${answer.model.version}`;

@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.contract import SIDE
 from service.errors import RequestError
 from service.model.session import DigitSession
-from service.preprocess import preprocess
-from service.recognition.second_look import look_twice
-from service.recognition.verdict import Judge, Prediction
+from service.recognition.recogniser import Recogniser
 from training.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -56,8 +55,8 @@ def answer_folder(session: DigitSession, folder: Path) -> list[Answer]:
 
     Raises: DataError if there is no picture at any depth as `<label>/<file>`.
     """
-    judge = Judge(session.artifact.manifest)
-    answers = [_answer(session, judge, path) for path in _pictures(folder)]
+    recogniser = Recogniser(session.run, session.artifact.manifest)
+    answers = [_answer(recogniser, path) for path in _pictures(folder)]
     if not answers:
         raise DataError(
             f"no picture is in {folder}: expected files like {folder / '7' / 'mine.png'} "
@@ -99,16 +98,15 @@ def _pictures(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _answer(session: DigitSession, judge: Judge, path: Path) -> Answer:
+def _answer(recogniser: Recogniser, path: Path) -> Answer:
     label = path.parent.name
     try:
-        prepared = preprocess(path.read_bytes())
+        answer = recogniser.picture(path.read_bytes())
     except RequestError as error:
-        return Answer(path, label, np.zeros((28, 28), np.uint8), error.code)
-    outputs = look_twice(session.run, prepared.image[np.newaxis])
-    prediction: Prediction = judge.decide(outputs.logits[0], outputs.probabilities[0], prepared.rejected)
-    said = str(prediction.rejected) if prediction.label is None else session.artifact.manifest.labels[prediction.label]
-    return Answer(path, label, prepared.image, said)
+        return Answer(path, label, np.zeros((SIDE, SIDE), np.uint8), error.code)
+    prediction = answer.prediction
+    said = str(prediction.rejected) if prediction.label is None else recogniser.manifest.labels[prediction.label]
+    return Answer(path, label, answer.image, said)
 
 
 def _score(kind: str, answers: list[Answer]) -> Score:

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.model.session import DigitSession
-from service.recognition.second_look import look_twice
-from service.recognition.verdict import Judge
+from service.recognition.recogniser import Recogniser
 from training.errors import GateError
 
 BATCH = 64
@@ -101,17 +100,15 @@ def _answer(
     session: DigitSession, images_u8: NDArray[np.uint8], labels: Sequence[str | None]
 ) -> tuple[NDArray[np.bool_], float | None]:
     manifest = session.artifact.manifest
-    judge = Judge(manifest)
-    parts = [look_twice(session.run, images_u8[at : at + BATCH]) for at in range(0, len(images_u8), BATCH)]
-    logits = np.concatenate([part.logits for part in parts])
-    probabilities = np.concatenate([part.probabilities for part in parts])
-    answers = [judge.decide(*row).label for row in zip(logits, probabilities, strict=True)]
-    said = [None if answer is None else manifest.labels[answer] for answer in answers]
+    recogniser = Recogniser(session.run, manifest)
+    parts = [recogniser.images(images_u8[at : at + BATCH]) for at in range(0, len(images_u8), BATCH)]
+    predictions = [answer.prediction for part in parts for answer in part]
+    said = [None if one.label is None else manifest.labels[one.label] for one in predictions]
     right = np.array([one == label for one, label in zip(said, labels, strict=True)], bool)
     places = [manifest.labels.index(label) for label in labels if label in manifest.labels]
     if len(places) < len(labels):
         return right, None
-    wanted = probabilities[np.arange(len(labels)), places]
+    wanted = np.array([one.probabilities[place] for one, place in zip(predictions, places, strict=True)])
     return right, float(-np.log(np.maximum(wanted, 1e-12)).mean())
 
 

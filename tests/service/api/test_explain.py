@@ -95,13 +95,13 @@ def test_all_versions_share_one_thread_and_one_limit(monkeypatch: pytest.MonkeyP
     async def read_picture(_: Any) -> bytes:
         return b""
 
-    async def classify_prepared(_: bytes) -> tuple[Any, Any]:
-        return SimpleNamespace(image=None), SimpleNamespace(probabilities=[0.3, 0.6, 0.1])
+    async def picture(_: bytes) -> Any:
+        return SimpleNamespace(image=None, prediction=SimpleNamespace(probabilities=[0.3, 0.6, 0.1]))
 
     def pictures(version: str) -> Any:
         session = SimpleNamespace(artifact=version)
-        classifier = SimpleNamespace(session=session, classify_prepared=classify_prepared)
-        return SimpleNamespace(classifier=classifier, read_picture=read_picture, write=str)
+        recogniser = SimpleNamespace(session=session, picture=picture)
+        return SimpleNamespace(recogniser=recogniser, read_picture=read_picture, write=str)
 
     async def scenario() -> None:
         web = WebRoutes(Page.load())

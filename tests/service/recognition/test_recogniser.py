@@ -10,21 +10,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+import service.recognition.async_recogniser
 import service.recognition.recogniser
-from service.errors import Overloaded, PictureTooLarge, UndecodablePicture
+from service.errors import Overloaded, PictureTooLarge, ServiceError, UndecodablePicture
 from service.model.artifact import load_artifact
 from service.model.session import DigitSession
 from service.preprocess import Prepared, preprocess
-from service.recognition.recogniser import PICTURES_IN_A_ROW, Classifier
+from service.recognition.async_recogniser import PICTURES_IN_A_ROW, AsyncRecogniser
+from service.recognition.recogniser import Recogniser
+from service.recognition.verdict import Prediction
 from service.settings import SHIPPED_MODEL, Settings
 
 
 @pytest.fixture
-def classifier() -> Iterator[Classifier]:
+def recogniser() -> Iterator[AsyncRecogniser]:
     """The shipped model, with a limit of 100,000 pixels."""
-    one = Classifier(DigitSession(load_artifact(SHIPPED_MODEL), "cpu"), Settings(max_pixels=100_000))
+    one = AsyncRecogniser(DigitSession(load_artifact(SHIPPED_MODEL), "cpu"), Settings(max_pixels=100_000))
     yield one
     one.close()
 
@@ -46,19 +50,19 @@ def seven(side: int, kind: str = "PNG") -> bytes:
 
 @pytest.mark.parametrize(("side", "kind"), [(28, "PNG"), (280, "PNG"), (280, "JPEG"), (28, "BMP")])
 def test_a_picture_gets_the_same_answer_on_the_loop_and_in_a_thread(
-    classifier: Classifier, side: int, kind: str
+    recogniser: AsyncRecogniser, side: int, kind: str
 ) -> None:
     """Where it is decoded is a matter of cost alone."""
     data = seven(side, kind)
-    answer = asyncio.run(classifier.classify_picture(data))
-    outputs = classifier.session.run(preprocess(data).image[np.newaxis])
+    answer = asyncio.run(recogniser.picture(data)).prediction
+    outputs = recogniser.session.run(preprocess(data).image[np.newaxis])
     assert answer.label == int(outputs.probabilities[0].argmax()) == 7
     assert answer.probabilities == pytest.approx(outputs.probabilities[0].tolist(), abs=1e-6)
 
 
 @pytest.mark.parametrize(("side", "off_the_loop"), [(28, False), (64, False), (65, True), (300, True)])
 def test_only_small_pngs_are_decoded_on_the_event_loop(
-    classifier: Classifier, monkeypatch: pytest.MonkeyPatch, side: int, off_the_loop: bool
+    recogniser: AsyncRecogniser, monkeypatch: pytest.MonkeyPatch, side: int, off_the_loop: bool
 ) -> None:
     """A picture that takes longer than a thread's wake-up never holds up the event loop."""
     threads: list[threading.Thread] = []
@@ -68,29 +72,29 @@ def test_only_small_pngs_are_decoded_on_the_event_loop(
         return preprocess(data, **limits)
 
     monkeypatch.setattr(service.recognition.recogniser, "preprocess", spy)
-    asyncio.run(classifier.classify_picture(seven(side)))
+    asyncio.run(recogniser.picture(seven(side)))
     assert [thread is not threading.main_thread() for thread in threads] == [off_the_loop]
 
 
-def test_errors_of_a_picture_reach_the_caller_from_the_thread_too(classifier: Classifier) -> None:
+def test_errors_of_a_picture_reach_the_caller_from_the_thread_too(recogniser: AsyncRecogniser) -> None:
     """Too many pixels and no picture at all, each with its own error."""
     with pytest.raises(PictureTooLarge, match="100000"):
-        asyncio.run(classifier.classify_picture(seven(400)))
+        asyncio.run(recogniser.picture(seven(400)))
     with pytest.raises(UndecodablePicture):
-        asyncio.run(classifier.classify_picture(b"\x89PNG\r\n\x1a\n" + bytes(100)))
+        asyncio.run(recogniser.picture(b"\x89PNG\r\n\x1a\n" + bytes(100)))
     with pytest.raises(UndecodablePicture):
-        asyncio.run(classifier.classify_picture(b"GIF89a" + bytes(5000)))
+        asyncio.run(recogniser.picture(b"GIF89a" + bytes(5000)))
 
 
-def test_what_cannot_be_read_has_its_error_in_its_place(classifier: Classifier) -> None:
+def test_what_cannot_be_read_has_its_error_in_its_place(recogniser: AsyncRecogniser) -> None:
     """The others of a request are prepared all the same."""
-    first, bad, last = asyncio.run(classifier.prepare_all([seven(28), b"junk", seven(100)]))
+    first, bad, last = asyncio.run(recogniser.prepare_all([seven(28), b"junk", seven(100)]))
     assert isinstance(first, Prepared)
     assert isinstance(bad, UndecodablePicture)
     assert isinstance(last, Prepared)
 
 
-def test_many_small_pictures_leave_turns_to_other_requests(classifier: Classifier) -> None:
+def test_many_small_pictures_leave_turns_to_other_requests(recogniser: AsyncRecogniser) -> None:
     """What is decoded on the event loop does not hold it for a whole request."""
     turns = 0
 
@@ -102,14 +106,14 @@ def test_many_small_pictures_leave_turns_to_other_requests(classifier: Classifie
 
     async def scenario() -> None:
         task = asyncio.create_task(other())
-        await classifier.prepare_all([seven(28)] * PICTURES_IN_A_ROW * 5)
+        await recogniser.prepare_all([seven(28)] * PICTURES_IN_A_ROW * 5)
         task.cancel()
 
     asyncio.run(scenario())
     assert turns == 5
 
 
-def test_more_pictures_than_may_wait_are_refused(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_pictures_than_may_wait_are_refused(recogniser: AsyncRecogniser, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound holds while decoding is slow, and is free again afterwards."""
     gate = threading.Event()
 
@@ -118,15 +122,54 @@ def test_more_pictures_than_may_wait_are_refused(classifier: Classifier, monkeyp
         return preprocess(data, **limits)
 
     monkeypatch.setattr(service.recognition.recogniser, "preprocess", slow)
-    monkeypatch.setattr(service.recognition.recogniser, "MAX_DECODING", 3)
+    monkeypatch.setattr(service.recognition.async_recogniser, "MAX_DECODING", 3)
 
     async def scenario() -> None:
-        waiting = [asyncio.ensure_future(classifier.classify_picture(seven(100))) for _ in range(3)]
+        waiting = [asyncio.ensure_future(recogniser.picture(seven(100))) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded, match="3 pictures wait to be decoded, at most 3 may"):
-            await classifier.classify_picture(seven(100))
+            await recogniser.picture(seven(100))
         gate.set()
-        assert [answer.label for answer in await asyncio.gather(*waiting)] == [7, 7, 7]
-        assert (await classifier.classify_picture(seven(100))).label == 7
+        assert [answer.prediction.label for answer in await asyncio.gather(*waiting)] == [7, 7, 7]
+        assert (await recogniser.picture(seven(100))).prediction.label == 7
 
     asyncio.run(scenario())
+
+
+def test_the_plain_call_answers_as_the_waiting_one(recogniser: AsyncRecogniser) -> None:
+    """Training judges by the very answers that are served: images, logits, verdicts and errors are the same."""
+    plain = Recogniser(recogniser.session.run, recogniser.manifest, max_pixels=100_000)
+    smear = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)).save(smear, "PNG")
+    files = [seven(28), b"junk", seven(100, "JPEG"), smear.getvalue(), seven(400)]
+    waited, called = asyncio.run(recogniser.pictures(files)), plain.pictures(files)
+    for one, other in zip(waited, called, strict=True):
+        if isinstance(one, ServiceError):
+            assert (type(one), str(one)) == (type(other), str(other))
+            continue
+        assert not isinstance(other, ServiceError)
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_allclose(one.logits, other.logits, rtol=1e-4, atol=1e-4)
+        assert (one.prediction.label, one.prediction.rejected) == (other.prediction.label, other.prediction.rejected)
+    assert [isinstance(one, ServiceError) for one in called] == [False, True, False, False, True]
+
+
+def test_the_observer_is_told_of_each_picture_and_answer(recogniser: AsyncRecogniser) -> None:
+    """Recognition knows no metrics; whoever watches gets what it needs."""
+
+    class Watcher:
+        def __init__(self) -> None:
+            self.pictures, self.answers = list[float](), list[Prediction]()
+
+        def picture(self, seconds: float) -> None:
+            self.pictures.append(seconds)
+
+        def answer(self, image: NDArray[np.uint8], prediction: Prediction) -> None:
+            assert image.shape == (28, 28)
+            self.answers.append(prediction)
+
+    watcher: Any = Watcher()
+    plain = Recogniser(recogniser.session.run, recogniser.manifest, observer=watcher)
+    answers = plain.pictures([seven(28), b"junk"])
+    assert len(watcher.pictures) == 2
+    assert [one.prediction for one in answers if not isinstance(one, ServiceError)] == watcher.answers

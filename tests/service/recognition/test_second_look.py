@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.contract import Rejection
 from service.model.artifact import load_artifact
 from service.model.session import DigitSession, Outputs
 from service.preprocess import Prepared
-from service.recognition.recogniser import Classifier
+from service.recognition.async_recogniser import AsyncRecogniser
+from service.recognition.recogniser import Answer
 from service.recognition.second_look import MOVES, SURE, find_doubtful, look_twice, moved
 from service.settings import SHIPPED_MODEL, Settings
 
@@ -32,6 +34,12 @@ def images() -> Images:
     generator = np.random.default_rng(0)
     strokes[1::2, 8:20, 8:20] = generator.integers(0, 256, (6, 12, 12), dtype=np.uint8)
     return strokes
+
+
+def outputs_of(answers: list[Answer]) -> Outputs:
+    """What the answers were judged by."""
+    probabilities = [answer.prediction.probabilities for answer in answers]
+    return Outputs(np.stack([answer.logits for answer in answers]), np.array(probabilities, np.float32))
 
 
 def test_copies_are_moved_by_one_pixel_each_way() -> None:
@@ -107,15 +115,16 @@ def test_pictures_are_looked_at_twice_and_tensors_are_not(session: DigitSession,
     """The service's own answers use it, but where the ink said no; a tensor gets what the model file gives anywhere."""
 
     async def both() -> tuple[Outputs, Outputs]:
-        prepared = [Prepared(image, "several_digits" if one in refused else None) for one, image in enumerate(images)]
-        return await classifier.classify_all(prepared), (await classifier.classify_tensors(images))[0]
+        reason = Rejection.SEVERAL_DIGITS
+        prepared = [Prepared(image, reason if one in refused else None) for one, image in enumerate(images)]
+        return outputs_of(await recogniser.prepared(prepared)), (await recogniser.tensors(images))[0]
 
     refused = find_doubtful(session.run(images))[1:3]
-    classifier = Classifier(session, Settings())
+    recogniser = AsyncRecogniser(session, Settings())
     try:
         pictures, tensors = asyncio.run(both())
     finally:
-        classifier.close()
+        recogniser.close()
     once, twice = session.run(images), look_twice(session.run, images)
     for rows, one_look, both_looks in zip(pictures, once, twice, strict=True):
         expected = both_looks.copy()
@@ -128,22 +137,22 @@ def test_many_doubtful_pictures_do_not_crowd_the_others_out(session: DigitSessio
     """Their copies come in parts of a batch, which a full queue takes too: their request was admitted before."""
 
     async def ask() -> Outputs:
-        submit = classifier.batcher.submit
+        submit = recogniser.batcher.submit
 
         async def record(images_u8: Images, *, admitted: bool = False) -> Outputs:
             asked.append((len(images_u8), admitted))
             return await submit(images_u8, admitted=admitted)
 
-        classifier.batcher.submit = record  # type: ignore[method-assign]
-        return await classifier.classify_all([Prepared(image) for image in many])
+        recogniser.batcher.submit = record  # type: ignore[method-assign]
+        return outputs_of(await recogniser.prepared([Prepared(image) for image in many]))
 
     asked: list[tuple[int, bool]] = []
     doubtful = images[find_doubtful(session.run(images))]
     many = np.resize(doubtful, (20, 28, 28))
-    classifier = Classifier(session, Settings(max_batch=64))
+    recogniser = AsyncRecogniser(session, Settings(max_batch=64))
     try:
         outputs = asyncio.run(ask())
     finally:
-        classifier.close()
+        recogniser.close()
     assert asked == [(20, False), (64, True), (64, True), (32, True)]
     np.testing.assert_allclose(outputs.logits, look_twice(session.run, many).logits, rtol=1e-4, atol=1e-4)

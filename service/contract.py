@@ -1,0 +1,68 @@
+"""What the service promises, each fact once: reasons, formats, limits, sizes; everything else takes them from here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, NamedTuple, Self
+
+SIDE: Final = 28
+"""Height and width, in pixels, of what the network sees."""
+BOX: Final = 20
+"""The longer side of a digit within it, in pixels, as in MNIST."""
+CENTRE: Final = 14.0
+"""Row and column of a digit's centre of mass: the mean over MNIST's training set is 14.00, and none is 0.6 away."""
+
+MAX_PICTURES: Final = 1024
+"""Pictures that one request may hold."""
+MAX_IMAGES: Final = 64
+"""Images that one call of BentoML's batchable API takes."""
+MAX_TENSORS: Final = 16
+"""Inputs, and outputs, that one Open Inference request may name."""
+
+JSON: Final = "application/json"
+FORM: Final = "multipart/form-data"
+OCTETS: Final = "application/octet-stream"
+
+
+class Rejection(StrEnum):
+    """Why a picture gets no digit.
+
+    The value stands in answers, metrics and the OpenAPI document; `sentence` is what the page says, where `{label}` and
+    `{percent}` are the closest class and how sure the network is of it.
+    """
+
+    sentence: str
+
+    BLANK = "blank", "There is nothing to read: no ink was found."
+    SEVERAL_DIGITS = "several_digits", "There is more than one digit. Show one at a time."
+    NOT_A_DIGIT = "not_a_digit", "This does not look like a digit."
+    UNSURE = "unsure", "Not sure enough to say. The closest is {label}, with {percent}."
+
+    def __new__(cls, value: str, sentence: str) -> Self:
+        """Make a member of the two parts."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.sentence = sentence
+        return member
+
+
+class Format(NamedTuple):
+    """A picture format: Pillow's name for it, the name that people know, and its media type."""
+
+    name: str
+    title: str
+    media_type: str
+
+
+FORMATS: Final = (
+    Format("PNG", "PNG", "image/png"),
+    Format("JPEG", "JPEG", "image/jpeg"),
+    Format("WEBP", "WebP", "image/webp"),
+    Format("GIF", "GIF", "image/gif"),
+    Format("BMP", "BMP", "image/bmp"),
+    Format("TIFF", "TIFF", "image/tiff"),
+)
+FORMAT_TITLES: Final = f"{', '.join(each.title for each in FORMATS[:-1])} or {FORMATS[-1].title}"
+"""The formats as an error message names them."""
+PICTURE_TYPES: Final = (*(each.media_type for each in FORMATS), OCTETS)
+"""Media types of a request's body, or of a part of a form, that may hold a picture."""
