@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
+from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.errors import HeadTooLarge, RequestError, RequestTimeout
@@ -14,17 +17,47 @@ HEAD_S = 10.0  # a head that has begun and does not end
 HEAD_BYTES = 64 * 1024  # request line and headers together
 
 
+class Parser(httptools.HttpRequestParser):
+    """Reads a request with an offer to change the protocol (`Connection: Upgrade`) as one without it.
+
+    httptools ends such a request with its head, and reads its body as the next request. So the head is read once more
+    without its Upgrade header, then the body. RFC 9110, 7.8: a server may ignore the offer.
+    """
+
+    def __init__(self, connection: GuardedConnection) -> None:
+        super().__init__(connection)
+        self._connection = connection
+
+    def feed_data(self, data: bytes | bytearray | memoryview[int] | array[int]) -> None:
+        """Call back for what is in the data; raises HttpParserError where it is no request."""
+        rest = memoryview(data)
+        while rest and not self._connection.is_refused:
+            try:
+                super().feed_data(rest)
+            except httptools.HttpParserUpgrade as offer:
+                rest = rest[offer.args[0] :]
+                if not self._connection.is_refused:
+                    super().feed_data(self._connection.head_without_offer())
+            else:
+                return
+
+
 class GuardedConnection(HttpToolsProtocol):
     """Closes a connection that sends no head, too slow a head, or one without end; uvicorn waits and keeps it all.
 
     What cannot be read as a request is refused as any other, and its sender is heard out, so that no reset takes the
-    refusal away from him.
+    refusal away from him. Offers to change the protocol are ignored.
     """
 
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
     is_refused = False  # it only waits for its sender to end, which has limits of its own
     _discarded = 0  # bytes that came after the refusal
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.parser = Parser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the client a limited time for its first byte."""
@@ -56,8 +89,18 @@ class GuardedConnection(HttpToolsProtocol):
         """Refuse what uvicorn cannot parse."""
         self._refuse(RequestError(f"{msg} Send HTTP/1.1, and the body by its Content-Length or in chunks, not by both"))
 
+    def head_without_offer(self) -> bytes:
+        """Write the head that was just read once more, without its Upgrade header."""
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
     def on_headers_complete(self) -> None:
         """Begin the request, and end the guard on its head."""
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._refuse(RequestError("this is no proxy, and takes no CONNECT; ask for a path, such as /predict"))
+            return
         self._end_head()
         super().on_headers_complete()
 
@@ -68,6 +111,8 @@ class GuardedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the request."""
+        if self.parser.should_upgrade():
+            return
         self._head_bytes = 0
         super().on_message_complete()
 
