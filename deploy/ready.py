@@ -1,5 +1,7 @@
 """Exit with 0 if the service on this machine is ready: the image's health check, in which there is no curl."""
 
+from __future__ import annotations
+
 import http.client
 import os
 import sys

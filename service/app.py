@@ -36,7 +36,7 @@ from service.settings import load_settings, unknown_variables
 from service.telemetry.logs import configure_logs
 from service.telemetry.metrics import Metrics
 
-log = logging.getLogger("bentoml.service")  # below BentoML's logger, whose handlers are configured
+logger = logging.getLogger("bentoml.service")  # below BentoML's logger, whose handlers are configured
 OPEN_PATHS = {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready", "/docs.json"}
 HEALTHY = Reply(200, b"\n", b"text/plain; charset=utf-8")
 
@@ -92,14 +92,14 @@ class DigitService:
         manifest = session.artifact.manifest
         self.metrics = Metrics(manifest, session.provider)
         self.recogniser = AsyncRecogniser(session, self.settings, self.metrics)
-        log.info("serving %s version %s on %s", manifest.name, manifest.version, session.provider)
+        logger.info("serving %s version %s on %s", manifest.name, manifest.version, session.provider)
 
     @bentoml.on_deployment
     @staticmethod
     def check() -> None:
         """Stop `bentoml serve` with one clear line, before any worker starts, where no worker could."""
         for name in unknown_variables():
-            log.warning("%s is set, but there is no such setting; see the README's table", name)
+            logger.warning("%s is set, but there is no such setting; see the README's table", name)
         try:
             artifact = load_artifact(_settings.model)
             providers_to_try(_settings.provider)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,8 +10,6 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import ConfigurationError
-
-log = logging.getLogger(__name__)
 
 PREFIX = "DIGITS_"
 SHIPPED_MODEL = Path(__file__).resolve().parent.parent / "models" / "digits"

@@ -1,5 +1,7 @@
 """The model in the repository: what its manifest claims, and real handwriting that needs no download."""
 
+from __future__ import annotations
+
 import hashlib
 from functools import partial
 from pathlib import Path

@@ -1,5 +1,7 @@
 """The one command line of the training package: train, evaluate, export, verify."""
 
+from __future__ import annotations
+
 import argparse
 import logging
 import sys

@@ -1,5 +1,7 @@
 """The commands beyond train, evaluate, export and verify."""
 
+from __future__ import annotations
+
 import argparse
 import logging
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Errors of the training package: each says what failed, the actual and the expected value, and the remedy."""
 
+from __future__ import annotations
+
 
 class TrainingError(Exception):
     """Base of every error that this package raises on purpose; the CLI prints it as one line."""

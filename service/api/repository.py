@@ -21,7 +21,7 @@ from service.model.session import DigitSession
 if TYPE_CHECKING:
     from service.gateway.dispatch import Handler
 
-log = logging.getLogger("bentoml.service.repository")
+logger = logging.getLogger("bentoml.service.repository")
 
 LOOK_S = 0.5  # how often a worker looks whether another one has changed the version
 
@@ -107,7 +107,7 @@ class Repository:
         try:
             pinned = pinned_version(self._folder)
         except ServiceError as error:
-            log.warning("%s", error)
+            logger.warning("%s", error)
             pinned = None
         if pinned is None or pinned.name in (self._version, self._refused) or self._changing.locked():
             self.follow()
@@ -120,7 +120,7 @@ class Repository:
                 self._take(await self._open(wanted), wanted)
         except ServiceError as error:
             self._refused = wanted
-            log.error("%s", error)  # noqa: TRY400 - the message says it all
+            logger.error("%s", error)  # noqa: TRY400 - the message says it all
         finally:
             self.follow()
 
@@ -139,7 +139,7 @@ class Repository:
 
     def _take(self, session: DigitSession, version: str) -> None:
         self._use(session)
-        log.info("serving version %s, before %s", version, self._version)
+        logger.info("serving version %s, before %s", version, self._version)
         self._version, self._refused = version, None
 
 

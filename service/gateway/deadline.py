@@ -18,8 +18,8 @@ class Deadline:
         request: whose client is watched, once its body is read.
         limit_s: time to the answer.
 
-    Raises (at its end):
-        DeadlineExceeded: the answer was not ready in time.
+    Raises:
+        DeadlineExceeded: at its end, as the other two: the answer was not ready in time.
         RequestTimeout: the body did not arrive in time.
         Disconnected: the client went away.
     """

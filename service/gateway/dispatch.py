@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
     from service.telemetry.metrics import Metrics
 
-log = logging.getLogger("bentoml.service.gateway")  # below BentoML's logger, whose handlers are configured
+logger = logging.getLogger("bentoml.service.gateway")  # below BentoML's logger, whose handlers are configured
 access_log = logging.getLogger("bentoml.service.access")
 
 Handler = Callable[[Request], Awaitable[Reply]]
@@ -142,7 +142,7 @@ class Gateway:
         except Disconnected:
             reply = None
         except Exception as error:
-            log.exception("unexpected %s", type(error).__name__, extra={"of_request": request_id.decode()})
+            logger.exception("unexpected %s", type(error).__name__, extra={"of_request": request_id.decode()})
             problem = ServiceError("unexpected error; the server's log has the details under the X-Request-ID")
             reply = error_reply(problem, v2=request.path.startswith("/v2"))
         finally:

@@ -58,13 +58,12 @@ class Request:
         reading: a handler is reading the body now.
     """
 
-    __slots__ = ("_held", "_limits", "_receive", "complete", "headers", "method", "path", "query", "reading", "scope")
+    __slots__ = ("_held", "_limits", "_receive", "complete", "headers", "method", "path", "reading", "scope")
 
     def __init__(self, scope: Scope, receive: Receive, limits: BodyLimits) -> None:
         self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.query: bytes = scope.get("query_string", b"")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.complete = False
         self.reading = False

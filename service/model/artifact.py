@@ -13,8 +13,8 @@ from service.errors import ArtifactError
 
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
+# In a model's folder: the version that shall be served, where it is not the highest (service/api/repository.py).
 SERVING_FILE = "serving"
-"""In a model's folder: the version that shall be served, where it is not the highest (service/api/repository.py)."""
 
 
 class Tensor(BaseModel):

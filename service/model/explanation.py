@@ -80,6 +80,7 @@ _TENSOR = {
 _TENSORS = {"type": "object", "additionalProperties": _TENSOR}
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 
+# JSON Schema of `Explanation.to_json_dict`, for the API's description.
 PROPERTIES: dict[str, Any] = {
     "input": _TENSOR | {"description": "what the network saw: 0 background, 255 ink"},
     "input_range": _NUMBERS | {"description": "what it calculates with where a pixel is 0 and where it is 255"},
@@ -101,4 +102,3 @@ PROPERTIES: dict[str, Any] = {
         },
     },
 }
-"""JSON Schema of `Explanation.to_json_dict`, for the API's description."""

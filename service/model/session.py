@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import onnxruntime as ort
     from numpy.typing import NDArray
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -80,7 +80,11 @@ class DigitSession:
 
 
 def providers_to_try(provider: str) -> list[str]:
-    """Return the short names to try in turn; raises ProviderError if this build of ONNX Runtime has none of them."""
+    """Return the short names to try in turn.
+
+    Raises:
+        ProviderError: this build of ONNX Runtime has none of them.
+    """
     available = _runtime().get_available_providers()
     wanted = AUTO_ORDER if provider == "auto" else (provider,)
     found = [name for name in wanted if PROVIDERS.get(name) in available]
@@ -101,7 +105,7 @@ def open_session(artifact: Artifact, provider: str, threads: int) -> tuple[ort.I
         except ProviderError as error:
             failures.append(str(error))
             if provider == "auto":
-                log.warning("%s; trying the next provider", error)
+                logger.warning("%s; trying the next provider", error)
     raise ProviderError("; ".join(failures))
 
 

@@ -75,11 +75,6 @@ class Batcher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="session")
 
-    @property
-    def queued_images(self) -> int:
-        """Images that wait now, cancelled ones included until the next flush."""
-        return self._queued_images
-
     async def submit(self, images: NDArray[np.uint8], *, admitted: bool = False) -> Outputs:
         """Classify uint8 images [N, 28, 28], N ≥ 1, and return exactly their rows.
 

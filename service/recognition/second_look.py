@@ -16,10 +16,10 @@ from service.model.session import Outputs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# From this confidence on one look is enough; 0.95 and 0.99 gain nothing more.
 SURE: Final = 0.9
-"""From this confidence on one look is enough; 0.95 and 0.99 gain nothing more."""
+# Where to, in pixels.
 MOVES: Final = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
-"""Where to, in pixels."""
 
 
 def looks(

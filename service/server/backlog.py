@@ -8,7 +8,7 @@ import socket
 import struct
 import sys
 
-log = logging.getLogger("bentoml.service.backlog")
+logger = logging.getLogger("bentoml.service.backlog")
 
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 # Classic BPF on the TCP header (linux/filter.h; opcode, jump if true, jump if false, operand): drop what has SYN
@@ -39,7 +39,7 @@ def drop_new(listener: socket.socket) -> None:
             socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(_DROP_SYN) // 8, ctypes.addressof(program))
         )
     except OSError as error:
-        log.warning("new connections cannot be held off while the socket closes: %s", error)
+        logger.warning("new connections cannot be held off while the socket closes: %s", error)
 
 
 def accept_all(listener: socket.socket) -> list[socket.socket]:
@@ -54,5 +54,5 @@ def accept_all(listener: socket.socket) -> list[socket.socket]:
         except ConnectionError:  # it left before its turn
             continue
         except OSError as error:
-            log.warning("cannot accept what still waits: %s", error)
+            logger.warning("cannot accept what still waits: %s", error)
             return accepted

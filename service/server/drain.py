@@ -18,7 +18,7 @@ from service.server.backlog import accept_all, drop_new
 from service.server.connection import GuardedConnection
 from service.settings import Settings
 
-log = logging.getLogger("bentoml.service.drain")
+logger = logging.getLogger("bentoml.service.drain")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STEP_S = 0.02
@@ -54,7 +54,7 @@ class Drain:
         handler = signal.getsignal(signal.SIGTERM)
         server = getattr(handler, "__self__", None)
         if not isinstance(server, uvicorn.Server) or not callable(handler):
-            log.warning("this is not run by uvicorn: SIGTERM is left to the server, which may drop requests")
+            logger.warning("this is not run by uvicorn: SIGTERM is left to the server, which may drop requests")
             return
         # uvicorn makes each connection by what its configuration says at that moment.
         server.config.http_protocol_class = GuardedConnection
@@ -66,7 +66,7 @@ class Drain:
     def _on_signal(self, number: signal.Signals, server: uvicorn.Server, end: Callable[[int, Any], Any]) -> None:
         self._interrupts += number == signal.SIGINT
         if self._task is None:
-            log.info("%s: draining, ready no more", number.name)
+            logger.info("%s: draining, ready no more", number.name)
             self._gateway.drain()
             self._task = asyncio.get_running_loop().create_task(self._run(number, server, end))
         elif self._interrupts > 1:
@@ -83,7 +83,7 @@ class Drain:
                 _close_if_idle(connection, fresh=loop.time() - closed_at < FRESH_S)
             await asyncio.sleep(STEP_S)
         if connections:
-            log.warning("%d connections are still open after %.0f s", len(connections), self._grace_s)
+            logger.warning("%d connections are still open after %.0f s", len(connections), self._grace_s)
         end(number, None)
 
     async def _stop_listening(self, server: uvicorn.Server) -> None:

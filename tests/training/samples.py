@@ -1,5 +1,7 @@
 """Small data and untrained artefacts, so that the training package is tested in seconds and without MNIST."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """The command line: explains itself, and answers mistakes with one line."""
 
+from __future__ import annotations
+
 import pytest
 
 from training.cli import main

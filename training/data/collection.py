@@ -1,5 +1,7 @@
 """Your own pictures with their labels: read exactly as the service reads them, and checked before any training."""
 
+from __future__ import annotations
+
 import csv
 import hashlib
 from collections import Counter
@@ -17,10 +19,10 @@ from service.preprocess import preprocess
 from training.data.folder import Answer
 from training.errors import DataError
 
+# Three to train on, one to validate and one to hold back: with fewer, a class is neither learnt nor judged.
 MIN_PER_CLASS = 5
-"""Three to train on, one to validate and one to hold back: with fewer, a class is neither learnt nor judged."""
+# A shipped model that is so sure of another label is right more often than the label, in a folder sorted by hand.
 DISPUTED = 0.95
-"""A shipped model that is so sure of another label is right more often than the label, in a folder sorted by hand."""
 
 
 class Listed(NamedTuple):
@@ -95,7 +97,8 @@ def read_collection(source: Path) -> Collection:
     Paths in a CSV are relative to it. Pictures that are unreadable, that the service would reject, or that are there
     twice are left out, each with a finding; so is every copy of a picture that stands under two labels.
 
-    Raises: DataError if there is nothing to read.
+    Raises:
+        DataError: there is nothing to read.
     """
     listed = list(_from_csv(source) if source.is_file() else _from_folder(source))
     findings: list[Finding] = []

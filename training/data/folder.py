@@ -1,5 +1,7 @@
 """Judge the shipped model on a folder of pictures, `<label>/<file>`, exactly as the service would answer them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +55,8 @@ class Score:
 def answer_folder(session: DigitSession, folder: Path) -> list[Answer]:
     """Answer every picture below a folder, in the order of their names.
 
-    Raises: DataError if there is no picture at any depth as `<label>/<file>`.
+    Raises:
+        DataError: there is no picture at any depth as `<label>/<file>`.
     """
     recogniser = Recogniser(session.run, session.artifact.manifest)
     answers = [_answer(recogniser, path) for path in _pictures(folder)]

@@ -1,5 +1,7 @@
 """Which of your pictures are trained on, which decide when to stop, and which nobody looks at before the verdict."""
 
+from __future__ import annotations
+
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,7 +25,8 @@ class Parts:
 def divide(collection: Collection, seed: int) -> Parts:
     """Divide by groups if the pictures have them, else class by class at random, the same way for the same seed.
 
-    Raises: DataError if there are groups, but fewer than three, or if a class would have no picture to train on.
+    Raises:
+        DataError: there are groups, but fewer than three, or a class would have no picture to train on.
     """
     shuffler = random.Random(seed)
     grouped = any(example.group for example in collection.examples)

@@ -1,5 +1,7 @@
 """Measure an exported model on the MNIST test set, through the very session that serves."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any

@@ -1,5 +1,7 @@
 """Whether a new version may replace the old one: better on the new pictures, not worse than a bound on the old ones."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -76,7 +78,8 @@ def require_better(new: Comparison, old: Comparison | None, *, bound: float, unm
 
     `old` is None where there are no old pictures; then only `unmeasured` lets it pass.
 
-    Raises: GateError that says which of the two it is, with the figures.
+    Raises:
+        GateError: it is not better, or is worse on the old ones; the message has the figures.
     """
     if not new.is_better:
         raise GateError(

@@ -1,9 +1,9 @@
 """What the answers are worth: accuracy, calibration and who is taken for whom, from logits and labels alone."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from service.recognition.second_look import look_twice
 from training.data.mnist import Digits
 from training.network.convnet import ConvNet, normalise
 
+# Guo et al. 2017, "On Calibration of Modern Neural Networks", use 15.
 CALIBRATION_BINS = 15
-"""Guo et al. 2017, "On Calibration of Modern Neural Networks", use 15."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,6 @@ class Metrics:
     ece: float  # expected calibration error, 0..1
     confusion: list[list[int]]  # [true digit][answer]
     reliability: list[Bin]  # CALIBRATION_BINS intervals of equal width from 0 to 1
-
-
-def metrics_from(report: Mapping[str, Any]) -> Metrics:
-    """Read metrics back from the JSON that `dataclasses.asdict` made of them."""
-    return Metrics(**{**report, "reliability": [Bin(**each) for each in report["reliability"]]})
 
 
 @torch.no_grad()

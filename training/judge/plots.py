@@ -1,5 +1,7 @@
 """The pictures beside the numbers: learning curve, confusion matrix, reliability diagram."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """When to give no answer: two thresholds, fitted on validation pictures so that few digits are lost."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,17 +13,17 @@ from torch import Tensor
 from training.errors import TrainingError
 from training.synth.pool import NO_DIGIT, Pool
 
+# Share of the validation pictures without a digit that must be rejected, by the ink itself or by a threshold.
 OTHERS_REJECTED = 0.91
-"""Share of the validation pictures without a digit that must be rejected, by the ink itself or by a threshold."""
 
+# The energies that are tried, the most lenient first.
 ENERGIES = tuple(round(2.0 - 0.1 * step, 1) for step in range(71))
-"""The energies that are tried, the most lenient first."""
 
+# Share of the digits under the energy that may be called "unsure".
 CONFIDENCE_LOSS = 0.0001
-"""Share of the digits under the energy that may be called "unsure"."""
 
+# Below so much confidence at most an answer is "unsure": more costs right answers and hardly rejects anything else.
 UNSURE = 0.4
-"""Below so much confidence at most an answer is "unsure": more costs right answers and hardly rejects anything else."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def fit_thresholds(logits: Tensor, labels: Tensor, rejected: Tensor) -> Threshol
     of other people's digits than of MNIST's (docs/training.md).
     The logits are those that the service judges by (see `measure.served_logits`).
 
-    Raises: TrainingError if no digit would be accepted, as of a network that has hardly been trained.
+    Raises:
+        TrainingError: no digit would be accepted, as of a network that has hardly been trained.
     """
     energies, confidences = _signals(logits)
     digits = (labels != NO_DIGIT) & ~rejected

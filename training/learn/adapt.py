@@ -1,5 +1,7 @@
 """Teach a trained network new pictures without its forgetting the old ones."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,5 +1,7 @@
 """Random changes of a whole batch at once, on its device: what handwriting varies in."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """The recipes: every number of a training run in one frozen dataclass, which is also what the manifest records."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -69,7 +71,8 @@ RECIPES = {
 def recipe_named(name: str) -> Recipe:
     """Return a recipe.
 
-    Raises: TrainingError if there is none of that name.
+    Raises:
+        TrainingError: there is none of that name.
     """
     if name not in RECIPES:
         raise TrainingError(f"no recipe is named {name!r}; choose one of {', '.join(sorted(RECIPES))}.")

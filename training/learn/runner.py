@@ -1,5 +1,7 @@
 """One run from start to finish: train with progress, calibrate on validation, look at the test set once, report."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -27,7 +29,8 @@ from training.synth.pool import NO_DIGIT, TEST_PLAN, VALIDATION_PLAN, Pool, Pool
 def choose_device(name: str) -> torch.device:
     """Return the device: `auto` is CUDA where there is one.
 
-    Raises: TrainingError if a named device cannot be had.
+    Raises:
+        TrainingError: a named device cannot be had.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,5 +1,7 @@
 """Train one network by one recipe: interruptible between epochs, and the same weights again from the same seed."""
 
+from __future__ import annotations
+
 import copy
 import logging
 from collections.abc import Callable, Mapping
@@ -21,11 +23,11 @@ from training.network.expand import expand
 
 logger = logging.getLogger(__name__)
 
+# Each epoch draws from its own generator, seeded by run and epoch, so a resumed run draws what it would have drawn.
 EPOCH_SEED_STRIDE = 1_000_003
-"""Each epoch draws from its own generator, seeded by run and epoch, so a resumed run draws what it would have drawn."""
 
+# Told (pictures done, loss, accuracy) after each batch.
 Progress = Callable[[int, float, float], None]
-"""Told (pictures done, loss, accuracy) after each batch."""
 
 
 @dataclass
@@ -105,7 +107,8 @@ def save(run: Run, recipe: Recipe, seed: int, folder: Path) -> None:
 def resume(recipe: Recipe, seed: int, folder: Path, device: torch.device) -> Run:
     """Continue the run that a folder holds.
 
-    Raises: CheckpointError if there is none, or if it is of another recipe or seed.
+    Raises:
+        CheckpointError: there is none, or it is of another recipe or seed.
     """
     tensors, note = read_tensors(folder / STATE)
     wanted = {"recipe": asdict(recipe), "seed": seed}

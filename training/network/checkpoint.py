@@ -1,5 +1,7 @@
 """What a run leaves in its folder: safetensors for numbers, JSON for people, each replaced as a whole."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +32,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote, as (tensors on the CPU, note).
 
-    Raises: CheckpointError if the file is missing or damaged.
+    Raises:
+        CheckpointError: the file is missing or damaged.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -54,7 +57,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def read_report(run: Path) -> dict[str, Any]:
     """Read a finished run's `run.json`: recipe, seed, history, metrics.
 
-    Raises: CheckpointError if the run never finished.
+    Raises:
+        CheckpointError: the run never finished.
     """
     try:
         report: dict[str, Any] = json.loads((run / REPORT).read_text(encoding="utf-8"))
@@ -69,7 +73,8 @@ def read_report(run: Path) -> dict[str, Any]:
 def load_network(run: Path) -> ConvNet:
     """Load the trained network of a run, on the CPU and in evaluation mode.
 
-    Raises: CheckpointError if its weights are missing, damaged or of another network.
+    Raises:
+        CheckpointError: its weights are missing, damaged or of another network.
     """
     tensors, _ = read_tensors(run / WEIGHTS)
     return network_with(tensors, source=str(run / WEIGHTS))
@@ -78,7 +83,8 @@ def load_network(run: Path) -> ConvNet:
 def network_with(tensors: Mapping[str, Tensor], *, source: str) -> ConvNet:
     """Build the network from named weights, as wide as they are.
 
-    Raises: CheckpointError if a name or shape differs from the network's.
+    Raises:
+        CheckpointError: a name or shape differs from the network's.
     """
     layers = ("conv1", "conv2", "fc1", "fc2")
     found = [len(tensors[f"{layer}.bias"]) for layer in layers if f"{layer}.bias" in tensors]

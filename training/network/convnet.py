@@ -1,13 +1,15 @@
 """The article's ConvNet, and the graph that serves it: uint8 picture in, calibrated probabilities out."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+# Normalize(mean=0.5, std=0.5) of a pixel in 0..1 equals pixel * 2 / 255 - 1 of a pixel in 0..255.
 PIXEL_SCALE = 2.0 / 255.0
-"""Normalize(mean=0.5, std=0.5) of a pixel in 0..1 equals pixel * 2 / 255 - 1 of a pixel in 0..255."""
 
 
 @dataclass(frozen=True)

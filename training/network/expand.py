@@ -1,5 +1,7 @@
 """More weights to train than to serve: layers whose weights are products of larger ones, and one network in the end."""
 
+from __future__ import annotations
+
 import math
 
 import torch

@@ -3,6 +3,8 @@
 Images and feature maps are `[N, C, H, W]`, kernels `[O, C, kh, kw]`; row index first, as in the formulas' (x, y).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +16,8 @@ Array = NDArray[np.float64]
 def cross_correlate(images: Array, kernels: Array, bias: Array) -> Array:
     """Slide each kernel over the images without flipping it: what deep learning calls a convolution.
 
+    With the kernel flipped both ways it is what mathematics calls one.
+
     out[n, o, y, x] = bias[o] + sum over c, i, j of images[n, c, y + i, x + j] * kernels[o, c, i, j].
     """
     height = images.shape[2] - kernels.shape[2] + 1
@@ -24,11 +28,6 @@ def cross_correlate(images: Array, kernels: Array, bias: Array) -> Array:
             window = images[:, :, i : i + height, j : j + width]
             out += np.tensordot(window, kernels[:, :, i, j], axes=([1], [1])).transpose(0, 3, 1, 2)
     return out
-
-
-def convolve(images: Array, kernels: Array, bias: Array) -> Array:
-    """Convolve as mathematics does, with images[y - i, x - j]: cross-correlation with the kernel flipped both ways."""
-    return cross_correlate(images, kernels[:, :, ::-1, ::-1], bias)
 
 
 def relu(values: Array) -> Array:

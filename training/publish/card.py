@@ -1,5 +1,7 @@
 """The model card, written from the manifest so that no figure in it can be out of date."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

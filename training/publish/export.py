@@ -1,5 +1,7 @@
 """Turn a trained network into `models/<name>/<version>/`: one small ONNX file, its manifest and its model card."""
 
+from __future__ import annotations
+
 import warnings
 from typing import Any
 
@@ -10,11 +12,12 @@ from onnx import ModelProto
 from training.errors import ExportError
 from training.network.convnet import ConvNet, ServedNet
 
+# Supported by ONNX Runtime since 1.17, OpenVINO and Triton; nothing newer is needed.
 OPSET = 20
-"""Supported by ONNX Runtime since 1.17, OpenVINO and Triton; nothing newer is needed."""
 MAX_BYTES = 120_000
 BATCH = "batch"
 
+# Operator and readable name of each node in order; a node's output tensor has the node's name.
 NODES = (
     ("Unsqueeze", "channel"),
     ("Cast", "pixels"),
@@ -33,8 +36,8 @@ NODES = (
     ("Div", "logits"),
     ("Softmax", "probabilities"),
 )
-"""Operator and readable name of each node in order; a node's output tensor has the node's name."""
 
+# Layer name to the ONNX tensor of its activations, for service/model/explainer.py; weights keep their own names.
 LAYERS = {
     "input": "normalised",
     "conv1": "conv1_relu",
@@ -43,13 +46,13 @@ LAYERS = {
     "pool2": "pool2",
     "fc1": "fc1_relu",
 }
-"""Layer name to the ONNX tensor of its activations, for service/model/explainer.py; weights keep their own names."""
 
 
 def to_onnx(net: ConvNet, temperature: float) -> bytes:
     """Export a network as ONNX bytes; the same weights and temperature give the same bytes.
 
-    Raises: ExportError if the exporter built another graph than expected, or one that is too large.
+    Raises:
+        ExportError: the exporter built another graph than expected, or one that is too large.
     """
     model = _tidy(trace(ServedNet(net.cpu(), temperature).eval()), nodes(temperature))
     onnx.checker.check_model(model, full_check=True)
@@ -65,7 +68,8 @@ def to_onnx(net: ConvNet, temperature: float) -> bytes:
 def trace(served: ServedNet) -> ModelProto:
     """Run PyTorch's exporter: uint8 `images` of any batch in, `logits` and `probabilities` out.
 
-    Raises: ExportError if it gave nothing.
+    Raises:
+        ExportError: it gave nothing.
     """
     example = torch.zeros((2, 28, 28), dtype=torch.uint8)  # two: a batch of one would be traced as a constant
     with warnings.catch_warnings():

@@ -1,5 +1,7 @@
 """One fine-tuning from start to finish: check the pictures, train, export, compare, and publish only what is better."""
 
+from __future__ import annotations
+
 import logging
 import shutil
 from dataclasses import asdict, dataclass, field
@@ -57,7 +59,8 @@ class Mnist:
 def check(job: Finetuning, session: DigitSession) -> Collection:
     """Read the pictures, say what is wrong with them, and draw those whose label the model strongly disputes.
 
-    Raises: DataError if they cannot be trained on as they are.
+    Raises:
+        DataError: they cannot be trained on as they are.
     """
     collection = read_collection(job.pictures)
     for finding in collection.findings:

@@ -1,5 +1,7 @@
 """The manifest of a published model: what the service needs, and how everything in it came about."""
 
+from __future__ import annotations
+
 import hashlib
 import platform
 import subprocess

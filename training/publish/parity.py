@@ -1,5 +1,7 @@
 """Three implementations held against each other, rung by rung: textbook NumPy, PyTorch, and the session that serves."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -17,8 +19,8 @@ from training.network import reference
 from training.network.checkpoint import network_with
 from training.network.convnet import ConvNet, ServedNet
 
+# |a - b| <= 1e-4 + 1e-4 |b|: float32 sums in another order stay a factor of ten below it, a wrong weight does not.
 LOGIT_TOLERANCE = 1e-4
-"""|a - b| <= 1e-4 + 1e-4 |b|: float32 sums in another order stay a factor of ten below it, a wrong weight does not."""
 BATCH_SIZES = (1, 2, 3, 7, 64)
 REFERENCE_CHUNK = 500
 
@@ -180,7 +182,8 @@ def weights_in(artifact: Artifact) -> dict[str, NDArray[np.float32]]:
 def network_in(artifact: Artifact) -> ConvNet:
     """Rebuild the network from the weights in the graph, as wide as they are.
 
-    Raises: CheckpointError if a name or shape differs from the network's.
+    Raises:
+        CheckpointError: a name or shape differs from the network's.
     """
     weights = {name: torch.from_numpy(array.copy()) for name, array in weights_in(artifact).items()}
     return network_with(weights, source=str(artifact.model_path))

@@ -1,5 +1,7 @@
 """Publish a run as `models/<name>/<version>/`: exported beside it, proved, and only then moved into place."""
 
+from __future__ import annotations
+
 import shutil
 import tempfile
 from collections.abc import Mapping

@@ -1,5 +1,7 @@
 """The arithmetic of convolutions: sizes, parameters, multiply-adds and receptive fields of a stack of layers."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -48,6 +50,7 @@ class Cost:
         return total
 
 
+# The article's network; training/network/convnet.py builds it, and a test holds the two together.
 CONVNET = (
     Layer("conv1", "convolution", 10, 5),
     Layer("pool1", "max-pooling", 10, 2),
@@ -56,7 +59,6 @@ CONVNET = (
     Layer("fc1", "affine", 50),
     Layer("fc2", "affine", 10),
 )
-"""The article's network; training/network/convnet.py builds it, and a test holds the two together."""
 
 
 def output_size(size: int, window: int, stride: int = 1, padding: int = 0) -> int:

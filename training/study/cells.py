@@ -1,5 +1,7 @@
 """Other networks of the article's size, to ask whether its plain convolutions are still the right choice."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import torch

@@ -1,5 +1,7 @@
 """Smaller variants of the shipped model, each held to an accuracy gate and measured, in one table with a verdict."""
 
+from __future__ import annotations
+
 import gzip
 import hashlib
 import logging
@@ -26,13 +28,13 @@ from training.synth.pool import NO_DIGIT, TEST_PLAN
 
 logger = logging.getLogger(__name__)
 
+# Percentage points that a variant may lose, on MNIST and on drawn pictures.
 BOUND = 0.1
-"""Percentage points that a variant may lose, on MNIST and on drawn pictures."""
 MADE_UP, NO_PICTURE = "made up", "no digit"
+# The same for synthetic photos, drawings and forms, and for pictures to reject: there are fewer of them.
 BOUNDS = {MADE_UP: 0.5, NO_PICTURE: 1.0}
-"""The same for synthetic photos, drawings and forms, and for pictures to reject: there are fewer of them."""
+# A variant pays where it passes and takes at most this share of the shipped model's CPU time.
 PAYS = 0.9
-"""A variant pays where it passes and takes at most this share of the shipped model's CPU time."""
 
 
 @dataclass(frozen=True)

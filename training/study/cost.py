@@ -1,5 +1,7 @@
 """What serving a model costs: its size, the time to an answer, and the CPU time that a million images take."""
 
+from __future__ import annotations
+
 import gc
 import time
 from dataclasses import dataclass, replace

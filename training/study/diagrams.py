@@ -1,5 +1,7 @@
 """The drawings of docs/convolution.md: SVG from the reference's own results, and the look inside as PNG."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Callable, Sequence
 

@@ -1,5 +1,7 @@
 """Teach a smaller network to answer as a larger one does, be it narrower or with most of its weights at zero."""
 
+from __future__ import annotations
+
 import copy
 import math
 from collections.abc import Mapping

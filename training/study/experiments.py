@@ -1,5 +1,7 @@
 """One experiment: networks of the same size under the same recipe, several seeds each, in one table."""
 
+from __future__ import annotations
+
 import copy
 import json
 import logging
@@ -25,6 +27,7 @@ from training.study.cost import as_artifact, cost_of
 
 logger = logging.getLogger(__name__)
 
+# Enough to tell networks apart, not to bring one to its best: 20,000 pictures, 8 epochs.
 SHORT = Recipe(
     name="short",
     epochs=8,
@@ -37,7 +40,6 @@ SHORT = Recipe(
     bfloat16=True,
     augmentation=Augmentation(rotate_degrees=10, scale=0.1, shear=0.1, shift_pixels=1, elastic_pixels=1),
 )
-"""Enough to tell networks apart, not to bring one to its best: 20,000 pictures, 8 epochs."""
 PICTURES = 20_000
 RESULTS = "results.json"
 

@@ -1,5 +1,7 @@
 """Every number and figure of docs/convolution.md: `python -m training.study.figures` makes them anew."""
 
+from __future__ import annotations
+
 import io
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """Whether the served confidence tells that a picture was trained on: one simple attack, and how well it does."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 

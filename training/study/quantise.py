@@ -1,5 +1,7 @@
 """Eight bits for weights and activations: the exported graph with its convolutions and affine layers in integers."""
 
+from __future__ import annotations
+
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -10,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
+# Pictures whose activations fix the ranges; with a tenth of them the answers hardly change.
 CALIBRATION = 1_000
-"""Pictures whose activations fix the ranges; with a tenth of them the answers hardly change."""
 OPERATORS = ["Conv", "Gemm", "MaxPool"]
 
 

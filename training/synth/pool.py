@@ -5,6 +5,8 @@ costs about 10 ms a picture, too much for every epoch: they are made once and ke
 its worker processes import it.
 """
 
+from __future__ import annotations
+
 import hashlib
 import logging
 import multiprocessing
@@ -25,8 +27,8 @@ from training.synth.pictures import OTHER_KINDS, synthesise_grey
 
 logger = logging.getLogger(__name__)
 
+# The label of a picture that shows no single digit.
 NO_DIGIT = 10
-"""The label of a picture that shows no single digit."""
 
 CHUNK = 100
 PHOTOS = (
@@ -61,11 +63,11 @@ class PoolPlan:
         return counts | dict.fromkeys(OTHER_KINDS, self.other)
 
 
+# For choosing thresholds, from digits held out of training.
 VALIDATION_PLAN = PoolPlan(photo=60, canvas=60, form=200, tight=400, other=200, seed=1)
-"""For choosing thresholds, from digits held out of training."""
 
+# For the model card, from the digits of the test set.
 TEST_PLAN = PoolPlan(photo=60, canvas=60, form=200, tight=400, other=200, seed=2)
-"""For the model card, from the digits of the test set."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def load_pool(images: Images, labels: NDArray[np.int64], plan: PoolPlan, folder:
 
     The file's name is a hash of digits, plan and the code that makes and prepares pictures, so a stale one is not used.
 
-    Raises: DataError if the kept file is damaged.
+    Raises:
+        DataError: the kept file is damaged.
     """
     images = np.ascontiguousarray(images)
     path = folder / f"pool-{_key(images, labels, plan)[:16]}.npz"

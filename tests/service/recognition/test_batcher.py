@@ -73,7 +73,7 @@ def test_every_caller_gets_exactly_its_own_rows(sizes: list[int], max_batch: int
     async def scenario() -> list[Outputs]:
         batcher = Batcher(echo, max_batch=max_batch, max_inline=max_inline, max_wait_s=wait)
         answers = await asyncio.gather(*(batcher.submit(image(i % 255, size)) for i, size in enumerate(sizes)))
-        assert batcher.queued_images == 0
+        assert batcher._queued_images == 0
         batcher.close()
         return answers
 
@@ -154,7 +154,7 @@ def test_what_arrives_during_a_run_becomes_the_next_batch(recorder: Recorder) ->
         await asyncio.sleep(0)
         later = [asyncio.ensure_future(batcher.submit(image(i))) for i in range(5)]
         await asyncio.sleep(0)
-        assert batcher.queued_images == 5
+        assert batcher._queued_images == 5
         recorder.gate.set()
         await asyncio.gather(first, *later)
         batcher.close()
@@ -216,7 +216,7 @@ def test_a_cancelled_request_leaves_the_queue_unrun(recorder: Recorder) -> None:
         recorder.gate.set()
         await asyncio.gather(running, stays)
         assert gone.cancelled()
-        assert batcher.queued_images == 0
+        assert batcher._queued_images == 0
         batcher.close()
 
     run(scenario())

@@ -1,5 +1,7 @@
 """Judging a folder of pictures: the service's own answers, counted by kind, and a sheet of the mistakes."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

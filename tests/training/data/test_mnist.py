@@ -1,5 +1,7 @@
 """The data: found, split the same way each time, and missed with an error that helps."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

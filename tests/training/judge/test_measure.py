@@ -1,5 +1,7 @@
 """Accuracy, calibration and thresholds, on logits whose answers are known."""
 
+from __future__ import annotations
+
 import math
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """Augmentation changes pictures within its bounds, and only by its own random numbers."""
 
+from __future__ import annotations
+
 import pytest
 import torch
 from samples import stripes

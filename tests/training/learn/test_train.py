@@ -1,5 +1,7 @@
 """Training is repeatable, interruptible and learns."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,7 @@
 """What the exporter promises: the same bytes again, nothing of this machine inside, nothing published unproved."""
 
+from __future__ import annotations
+
 import copy
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """The ladder holds for a faithful export, and each rung breaks for its own fault."""
 
+from __future__ import annotations
+
 import copy
 from pathlib import Path
 

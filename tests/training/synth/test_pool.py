@@ -1,5 +1,7 @@
 """The pool of synthetic pictures: repeatable, labelled, and never stale."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
 
