@@ -1,6 +1,6 @@
 """Chaos: what a service meets in production, all of it on purpose; each promise of docs/reliability.md is one check.
 
-    python -m benchmarks.chaos [hostile overload stop kill rolling faults]
+    python -m benchmarks.chaos [hostile slow overload stop kill rolling faults]
 
 Starts its own servers. `rolling` needs haproxy, some of `faults` need root; both say so where they cannot run. The
 status is 1 if a promise does not hold.
@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import slow as slow_clients
 from benchmarks.hostile import Attack, attacks
 from benchmarks.soak import picture, post, resident_mib, start
 
@@ -169,6 +170,12 @@ async def _one(port: int, attack: Attack) -> int:
     except (OSError, TimeoutError):
         pass
     return int(answer[9:12]) if answer.startswith(b"HTTP/1.1 ") else 0
+
+
+def slow() -> tuple[bool, str]:
+    """A slow, steady upload is answered; a thousand that trickle are refused, and disturb nobody."""
+    with service() as (process, port):
+        return asyncio.run(slow_clients.measure(port, process.pid))
 
 
 def overload() -> tuple[bool, str]:
@@ -348,7 +355,7 @@ def _answers_in(prefix: str) -> bool:
         process.wait(60)
 
 
-CHECKS = (hostile, overload, stop, kill, rolling, faults)
+CHECKS = (hostile, slow, overload, stop, kill, rolling, faults)
 
 
 def main() -> int:

@@ -155,7 +155,7 @@ class DigitService:
         self.configure(gateway, web, repository)
         loop = asyncio.get_running_loop()
         # By then no request that began with the old version can still be waiting.
-        loop.call_later(self.settings.timeout_s + 1, lambda: loop.run_in_executor(None, old.close))
+        loop.call_later(self.settings.request_s + 1, lambda: loop.run_in_executor(None, old.close))
 
     def configure(self, gateway: Gateway, web: WebRoutes, repository: Repository | None) -> None:
         """Set the routes for the version that serves."""

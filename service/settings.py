@@ -34,7 +34,14 @@ class Settings(BaseSettings):
         default=0, ge=0, le=1000, description="how long a request may wait for company; 0 sends it off at once"
     )
     max_queue: int = Field(default=4096, ge=1, description="images that may wait; more are refused with 503")
-    timeout_s: float = Field(default=10, gt=0, le=3600, description="time to an answer, after which a request gets 504")
+    timeout_s: float = Field(
+        default=10, gt=0, le=3600, description="time from the whole body to the answer, after which a request gets 504"
+    )
+    body_s: float = Field(default=300, gt=0, le=86400, description="time to a whole body, after which it gets 408")
+    body_pause_s: float = Field(default=10, gt=0, le=3600, description="longest pause within a body; then it gets 408")
+    body_kib_s: float = Field(
+        default=8, ge=0, le=65536, description="least rate of a body over each ten seconds, in KiB/s; below it gets 408"
+    )
     max_body_mib: float = Field(default=16, gt=0, le=1024, description="largest request body, in MiB")
     max_held_mib: float = Field(
         default=256, gt=0, le=65536, description="request bodies that a worker holds at a time, in MiB; more get 503"
@@ -72,6 +79,11 @@ class Settings(BaseSettings):
         if value and not info.data.get("api_key"):
             raise ValueError("needs DIGITS_API_KEY: without a key, anybody could change the model")
         return value
+
+    @property
+    def request_s(self) -> float:
+        """The longest that a request may last: its body, and then its answer."""
+        return self.body_s + self.timeout_s
 
     @property
     def max_body_bytes(self) -> int:

@@ -30,6 +30,7 @@ from service.gateway.messages import (
     error_reply,
     send_reply,
 )
+from service.gateway.pace import PaceLimits
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -76,6 +77,7 @@ class Gateway:
         self.is_last: Callable[[], bool] = lambda: settings.workers == 1
         self._settings = settings
         self._timeout_s = settings.timeout_s
+        self._pace = PaceLimits(settings.body_s, settings.body_pause_s, settings.body_kib_s)
         self._limits = BodyLimits(settings.max_body_bytes, settings.max_held_bytes)
         self._keys = Keys(key.get_secret_value() for key in settings.api_key)
         self._origins = Origins(settings.cors_origins)
@@ -135,7 +137,7 @@ class Gateway:
         route = self._routes.get(request.path)
         request_id = self._ids.of(request.headers)
         try:
-            with Deadline(request, self._timeout_s):
+            with Deadline(request, self._timeout_s, self._pace):
                 reply = await self._find(route, request)(request)
         except ServiceError as error:
             reply = error_reply(error, v2=request.path.startswith("/v2"))

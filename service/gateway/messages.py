@@ -56,9 +56,21 @@ class Request:
     Attributes:
         complete: the body has been read to its end.
         reading: a handler is reading the body now.
+        when_read: called once when the whole body is there, if it is set by then.
     """
 
-    __slots__ = ("_held", "_limits", "_receive", "complete", "headers", "method", "path", "reading", "scope")
+    __slots__ = (
+        "_held",
+        "_limits",
+        "_receive",
+        "complete",
+        "headers",
+        "method",
+        "path",
+        "reading",
+        "scope",
+        "when_read",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, limits: BodyLimits) -> None:
         self.scope = scope
@@ -67,6 +79,7 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.complete = False
         self.reading = False
+        self.when_read: Callable[[], None] | None = None
         self._receive = receive
         self._limits = limits
         self._held = 0
@@ -75,6 +88,11 @@ class Request:
     def content_type(self) -> str:
         """The Content-Type header with its parameters, or an empty string."""
         return self.headers.get(b"content-type", b"").decode("latin-1")
+
+    @property
+    def received(self) -> int:
+        """How many bytes of the body have been read so far."""
+        return self._held
 
     @property
     def has_unread_body(self) -> bool:
@@ -111,6 +129,8 @@ class Request:
             more = message.get("more_body", False)
         self.reading = False
         self.complete = True
+        if self.when_read is not None:
+            self.when_read()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def disconnected(self) -> None:

@@ -45,7 +45,7 @@ class Drain:
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self._gateway = gateway
         self._lame_duck_s = settings.lame_duck_s
-        self._grace_s = settings.timeout_s + SLACK_S
+        self._grace_s = settings.request_s + SLACK_S
         self._task: asyncio.Task[None] | None = None
         self._interrupts = 0
 

@@ -94,7 +94,7 @@ def test_the_grace_covers_the_whole_drain(name: str) -> None:
     (container,) = spec["containers"]
     (_, pre_stop_s) = container["lifecycle"]["preStop"]["exec"]["command"]
     settings = Settings()
-    needed = int(pre_stop_s) + settings.lame_duck_s + settings.timeout_s + SLACK_S
+    needed = int(pre_stop_s) + settings.lame_duck_s + settings.request_s + SLACK_S
     assert spec["terminationGracePeriodSeconds"] > needed
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from service.gateway.deadline import FIRST_LOOK_S, Deadline
 from service.gateway.messages import BodyLimits, Disconnected, Message, Request
+from service.gateway.pace import PaceLimits
 
 SCOPE = {"method": "POST", "path": "/predict", "headers": [(b"content-length", b"3")]}
 
@@ -42,7 +43,7 @@ def test_a_slow_request_frees_its_picture_without_the_collector(*, leaves: bool)
     async def handle(picture: Picture) -> None:
         pictures.append(weakref.ref(picture))
         request = Request(SCOPE, receive, BodyLimits(1000, 1000))
-        with Deadline(request, 5):
+        with Deadline(request, 5, PaceLimits(5, 5, 0)):
             await asyncio.sleep(FIRST_LOOK_S * 1.2)  # the client is watched by then
             if leaves:
                 gone.set()
