@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import http
-import json
 from collections.abc import Callable
 
 import numpy as np
+import orjson
 
 from service.errors import RequestError, ServiceError, UnsupportedType
 from service.gateway.messages import JSON, ASGIApp, Disconnected, Header, Message, Reply, Request, json_reply
@@ -53,7 +53,7 @@ def check_images(body: bytes, image_shape: tuple[int, ...], most: int) -> None:
     """
     expected = f"expected {{'images': …}} with 1 to {most} images {list(image_shape)} of whole numbers from 0 to 255"
     try:
-        images = json.loads(body)["images"]
+        images = orjson.loads(body)["images"]
         pixels = np.array(images if isinstance(images, list) else [])
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise RequestError(f"the request is malformed ({type(error).__name__}); {expected}") from error
@@ -102,7 +102,7 @@ def _method(request: Request) -> str:
 def _error(status: int, body: bytes) -> Reply:
     """Write an error in our form; of BentoML's, only the places and messages are kept."""
     try:
-        content = json.loads(body)
+        content = orjson.loads(body)
         content = content[0] if isinstance(content, list) else content
         details = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in content.get("detail", [])]
         message = "; ".join([content["error"], *details])[:1000]

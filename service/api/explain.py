@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from service.api.page import Asset, Page
 from service.errors import ArtifactError, NotFound, Overloaded
-from service.gateway.messages import Reply, Request
+from service.gateway.messages import Reply, Request, json_reply
 from service.model.explainer import Explainer
 
 if TYPE_CHECKING:
@@ -53,10 +52,10 @@ class WebRoutes:
             answer = await pictures.recogniser.picture(data)
             loop = asyncio.get_running_loop()
             winner = int(np.argmax(answer.prediction.probabilities))  # of both looks, where there were two
-            body = await loop.run_in_executor(self._thread, _look_inside, explainer, answer.image, winner)
+            inside = await loop.run_in_executor(self._thread, _look_inside, explainer, answer.image, winner)
         finally:
             self._explaining -= 1
-        return Reply(200, f'{{"prediction":{pictures.write(answer.prediction)},{body[1:]}'.encode())
+        return json_reply({"prediction": pictures.answer(answer.prediction), **inside})
 
     @staticmethod
     async def _asset(asset: Asset, request: Request) -> Reply:
@@ -68,9 +67,11 @@ class WebRoutes:
         return Reply(200, asset.body, asset.content_type.encode(), headers)
 
 
-def _look_inside(explainer: Callable[[], Explainer], image_u8: np.ndarray, winner: int) -> str:  # runs in the thread
+def _look_inside(
+    explainer: Callable[[], Explainer], image_u8: np.ndarray, winner: int
+) -> dict[str, Any]:  # runs in the thread
     try:
         explanation = explainer().explain(image_u8, winner)
     except ArtifactError as error:
         raise NotFound(f"this model cannot be explained: {error}") from error
-    return json.dumps(explanation.to_json_dict(), separators=(",", ":"))
+    return explanation.to_json_dict()

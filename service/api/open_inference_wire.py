@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from service.contract import MAX_TENSORS
 from service.errors import RequestError
-from service.gateway.messages import JSON, Reply
+from service.gateway.messages import Reply, json_reply
 
 HEADER_LENGTH = b"inference-header-content-length"
 OCTETS = b"application/octet-stream"
@@ -120,22 +120,23 @@ def write_infer(
             binary.append(_pack(tensor))
             output["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
-            output["data"] = tensor.ravel().tolist()
+            output["data"] = tensor.ravel() if tensor.dtype != object else tensor.ravel().tolist()
         outputs.append(output)
     content: dict[str, Any] = {"model_name": model, "model_version": version}
     if request.id is not None:
         content["id"] = request.id
     content["outputs"] = outputs
-    header = json.dumps(content, separators=(",", ":")).encode()
+    reply = json_reply(content)
     if not binary:
-        return Reply(200, header, JSON)
+        return reply
+    header = reply.body
     return Reply(200, b"".join([header, *binary]), OCTETS, ((HEADER_LENGTH, b"%d" % len(header)),))
 
 
 def _load(header: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(header)
-    except (ValueError, RecursionError) as error:
+        content = orjson.loads(header)
+    except ValueError as error:
         raise RequestError(
             f"the request is not JSON ({str(error)[:100]}); where binary tensors follow, "
             "Inference-Header-Content-Length must give the length of the JSON part"

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-import json
+from typing_extensions import TypedDict
 
 from service.contract import FORM, MAX_PICTURES, OCTETS
 from service.errors import RequestError, ServiceError, UnsupportedType
 from service.gateway.forms import name_fields, parse_multipart
-from service.gateway.messages import Reply, Request
+from service.gateway.messages import Reply, Request, error_content, json_reply
 from service.recognition.async_recogniser import AsyncRecogniser
 from service.recognition.verdict import Prediction
 
+DECIMALS = 6  # of a probability: a float32 has about seven
 RAW_TYPES = f"image/*, {OCTETS} or {FORM}"
+
+
+class Model(TypedDict):
+    """Who answered."""
+
+    name: str
+    version: str
+
+
+class PredictionAnswer(TypedDict):
+    """The answer to one picture; `digit` is null exactly where `rejected` is not. Shares have six decimals."""
+
+    digit: int | str | None
+    confidence: float
+    probabilities: list[float]
+    rejected: str | None
+    model: Model
 
 
 class PictureRoutes:
@@ -26,14 +44,13 @@ class PictureRoutes:
         self.recogniser = recogniser
         self._max_pictures = max_pictures
         manifest = recogniser.manifest
-        self._labels = [json.dumps(int(label) if label.isdecimal() else label) for label in manifest.labels]
-        self._floats = ",".join(["%.6f"] * len(self._labels))
-        self._model = json.dumps({"name": manifest.name, "version": manifest.version})
+        self._labels = [int(label) if label.isdecimal() else label for label in manifest.labels]
+        self._model: Model = {"name": manifest.name, "version": manifest.version}
 
     async def predict(self, request: Request) -> Reply:
         """Answer one picture."""
         answer = await self.recogniser.picture(await self.read_picture(request))
-        return Reply(200, self.write(answer.prediction).encode())
+        return json_reply(self.answer(answer.prediction))
 
     async def predict_batch(self, request: Request) -> Reply:
         """Answer each part named `images`, in order; one bad picture spoils only its own place."""
@@ -45,10 +62,10 @@ class PictureRoutes:
         if not pictures:
             raise RequestError(f"the form has {name_fields(parts)}; expected one or more parts named 'images'")
         answers = [
-            _write_error(one) if isinstance(one, ServiceError) else self.write(one.prediction)
+            error_content(one) if isinstance(one, ServiceError) else self.answer(one.prediction)
             for one in await self.recogniser.pictures(pictures)
         ]
-        return Reply(200, f'{{"predictions":[{",".join(answers)}]}}'.encode())
+        return json_reply({"predictions": answers})
 
     async def read_picture(self, request: Request) -> bytes:
         """Take the one picture out of a request: the form field `image`, or the raw body."""
@@ -71,16 +88,12 @@ class PictureRoutes:
             raise RequestError("the picture is empty (0 bytes); expected the bytes of an image file")
         return data
 
-    def write(self, prediction: Prediction) -> str:
-        """Write one prediction as JSON; by hand, because it is on the hot path and its shape never changes."""
-        label = "null" if prediction.label is None else self._labels[prediction.label]
-        rejected = "null" if prediction.rejected is None else f'"{prediction.rejected}"'
-        return (
-            f'{{"digit":{label},"confidence":{prediction.confidence:.6f},'
-            f'"probabilities":[{self._floats % tuple(prediction.probabilities)}],'
-            f'"rejected":{rejected},"model":{self._model}}}'
-        )
-
-
-def _write_error(error: ServiceError) -> str:
-    return json.dumps({"error": {"code": error.code, "message": str(error)}})
+    def answer(self, prediction: Prediction) -> PredictionAnswer:
+        """Put one prediction into the words of the API."""
+        return {
+            "digit": None if prediction.label is None else self._labels[prediction.label],
+            "confidence": round(prediction.confidence, DECIMALS),
+            "probabilities": [round(probability, DECIMALS) for probability in prediction.probabilities],
+            "rejected": prediction.rejected,
+            "model": self._model,
+        }

@@ -6,12 +6,13 @@ Routes and bodies are those of Triton's model repository extension of the Open I
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from service.errors import ArtifactError, ConfigurationError, NotFound, RequestError, ServiceError
 from service.gateway.messages import Reply, Request, json_reply
@@ -155,7 +156,7 @@ def check_folder(folder: Path, current: Artifact) -> None:
 def _wanted(body: bytes) -> str | None:
     """Return the version that a body names, if it names one."""
     try:
-        content: Any = json.loads(body) if body.strip() else {}
+        content: Any = orjson.loads(body) if body.strip() else {}
         version = content.get("parameters", {}).get("version")
     except (ValueError, AttributeError, RecursionError) as error:
         raise RequestError(f'the body is not like {{"parameters": {{"version": "1"}}}} ({str(error)[:100]})') from error

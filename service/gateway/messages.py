@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, NamedTuple
+
+import orjson
 
 from service.errors import MethodNotAllowed, Overloaded, PayloadTooLarge, RequestError, ServiceError
 
@@ -173,8 +174,13 @@ class Request:
 
 
 def json_reply(content: object, status: int = 200, headers: tuple[Header, ...] = ()) -> Reply:
-    """Write any JSON value compactly."""
-    return Reply(status, json.dumps(content, separators=(",", ":")).encode(), JSON, headers)
+    """Write any JSON value compactly; contiguous NumPy arrays of numbers are taken as they are."""
+    return Reply(status, orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), JSON, headers)
+
+
+def error_content(error: ServiceError) -> dict[str, dict[str, str]]:
+    """Return an error as our routes write it, alone or in its place in a list."""
+    return {"error": {"code": error.code, "message": str(error)}}
 
 
 def error_reply(error: ServiceError, *, v2: bool = False) -> Reply:
@@ -186,7 +192,7 @@ def error_reply(error: ServiceError, *, v2: bool = False) -> Reply:
         headers = ((b"allow", error.allowed.encode()),)
     elif error.status == 401:
         headers = ((b"www-authenticate", b"Bearer"),)
-    content = {"error": str(error)} if v2 else {"error": {"code": error.code, "message": str(error)}}
+    content = {"error": str(error)} if v2 else error_content(error)
     return json_reply(content, error.status, headers)
 
 

@@ -101,7 +101,7 @@ def test_all_versions_share_one_thread_and_one_limit(monkeypatch: pytest.MonkeyP
     def pictures(version: str) -> Any:
         session = SimpleNamespace(artifact=version)
         recogniser = SimpleNamespace(session=session, picture=picture)
-        return SimpleNamespace(recogniser=recogniser, read_picture=read_picture, write=str)
+        return SimpleNamespace(recogniser=recogniser, read_picture=read_picture, answer=str)
 
     async def scenario() -> None:
         web = WebRoutes(Page.load())
