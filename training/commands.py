@@ -9,6 +9,8 @@ from pathlib import Path
 
 from service.model.artifact import load_artifact
 from service.model.session import DigitSession
+from training.data.convert import KINDS
+from training.data.convert import convert as convert_hands
 from training.learn.adapt import Adaptation
 from training.publish.finetune import Finetuning, check
 from training.publish.finetune import finetune as run_finetuning
@@ -78,9 +80,20 @@ def membership(options: argparse.Namespace) -> None:
         )
 
 
+def convert(options: argparse.Namespace) -> None:
+    """Make a file of real hands from a public data set (docs/data.md)."""
+    options.target.parent.mkdir(parents=True, exist_ok=True)
+    convert_hands(options.kind, options.source, options.target)
+    logger.info("written to %s", options.target)
+
+
 def add_commands(add: Add) -> None:
     """Add these commands to the command line."""
     _add_finetune(add)
+    command = add(convert)
+    command.add_argument("kind", choices=sorted(KINDS), help="the format; pictures are any <label>/<file>.png")
+    command.add_argument("--source", type=Path, nargs="+", required=True, help="files, or the folder of pictures")
+    command.add_argument("--target", type=Path, required=True, help="such as data/hands/usps_train.npz")
     command = add(compress)
     command.add_argument("--model", type=Path, default=MODELS, help=f"the shipped model ({MODELS})")
     command.add_argument(

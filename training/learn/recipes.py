@@ -27,7 +27,7 @@ class Recipe:
     label_smoothing: float = 0.0
     expansion: int = 0  # train on products of so many times the channels in place of the weights; 0 on the weights
     average_decay: float = 0.0  # exponential moving average of the weights, per step; 0 keeps the last weights
-    bfloat16: bool = False  # convolutions in half the bits; weights, loss and steps stay float32
+    bfloat16: bool = False  # convolutions in half the bits, where the processor multiplies them (see `precision`)
     augmentation: Augmentation | None = None
     pool: PoolPlan | None = None  # synthetic pictures to train on beside MNIST, with some that show no digit
     validation_images: int = 0  # held out from the training set

@@ -19,6 +19,7 @@ from training.judge import plots
 from training.judge.measure import fit_temperature, logits_of, measure, served_logits
 from training.judge.plots import RELIABILITY
 from training.judge.rejection import Thresholds, fit_thresholds, rejection_by_kind, right_by_kind
+from training.learn.precision import number_format
 from training.learn.recipes import Recipe
 from training.learn.train import Run, resume, save, start, train_epoch
 from training.network.checkpoint import REPORT, read_report, write_json
@@ -54,7 +55,8 @@ def run_recipe(
     while run.epoch < recipe.epochs:
         _one_epoch(run, recipe, training, validation, seed)
         save(run, recipe, seed, folder)
-    report = {"recipe": asdict(recipe), "seed": seed, "history": run.history}
+    numbers = number_format(device, bfloat16=recipe.bfloat16)
+    report = {"recipe": asdict(recipe), "seed": seed, "number_format": numbers, "history": run.history}
     return judge(report, run.averaged.cpu(), recipe, folder, data)
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 from training.data.mnist import Digits
 from training.errors import CheckpointError
 from training.learn.augment import augment
+from training.learn.precision import number_format
 from training.learn.recipes import Recipe
 from training.network.checkpoint import STATE, WEIGHTS, read_tensors, write_tensors
 from training.network.convnet import ConvNet, normalise
@@ -60,6 +61,7 @@ def train_epoch(run: Run, recipe: Recipe, seed: int, digits: Digits, progress: P
     order = torch.randperm(len(digits), generator=generator, device=device)
     batches = max(1, len(digits) // recipe.batch_size)  # the rest of an uneven split sits this epoch out
     steps = recipe.epochs * batches
+    half = number_format(device, bfloat16=recipe.bfloat16) == "bfloat16"
     run.net.train()
     total_loss = total_right = 0.0
     for batch in range(batches):
@@ -68,7 +70,7 @@ def train_epoch(run: Run, recipe: Recipe, seed: int, digits: Digits, progress: P
         for group in run.optimizer.param_groups:
             group["lr"] = recipe.learning_rate_at(run.epoch * batches + batch, steps)
         images = _prepare(digits.images[chosen], recipe, generator)
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
             logits = run.net(images)
         logits = with_none(logits.float()) if recipe.pool else logits
         loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)

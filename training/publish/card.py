@@ -47,14 +47,14 @@ def render_card(manifest: Mapping[str, Any], *, with_diagram: bool = False) -> s
 
 
 def _summary(manifest: Mapping[str, Any]) -> str:
-    test, recipe = manifest["metrics"].get("test"), manifest["recipe"]
+    test = manifest["metrics"].get("test")
     classes = len(manifest["labels"])
     rows = {
         "network": "conv 5x5, ReLU, max-pool 2, conv 5x5, ReLU, max-pool 2, affine, ReLU, affine",
         "file": f"model.onnx, {manifest['bytes']:,} bytes, opset {manifest['opset']}",
         "input": "`images` uint8 `[batch, 28, 28]`: 0 background, 255 ink",
         "outputs": f"`logits`, `probabilities` float32 `[batch, {classes}]`; probabilities = softmax(logits)",
-        "recipe": f"`{recipe['name']}`, {recipe.get('epochs', '?')} epochs, seed {manifest['seed']}",
+        "recipe": _recipe(manifest),
         "temperature": f"{manifest['temperature']:.4f}, inside the graph, fitted on validation pictures",
     }
     if test is not None:
@@ -64,6 +64,12 @@ def _summary(manifest: Mapping[str, Any]) -> str:
             rows["… of the network alone"] = f"{100 * one_look['accuracy']:.2f} %, without the service's second look"
         rows["expected calibration error"] = f"{100 * test['ece']:.2f} %, 15 bins, MNIST test set"
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def _recipe(manifest: Mapping[str, Any]) -> str:
+    recipe, numbers = manifest["recipe"], manifest.get("number_format")
+    parts = [f"`{recipe['name']}`", f"{recipe.get('epochs', '?')} epochs", f"seed {manifest['seed']}"]
+    return ", ".join([*parts, f"convolutions in {numbers}"] if numbers else parts)
 
 
 def _finetuning(manifest: Mapping[str, Any]) -> str:

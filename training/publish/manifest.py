@@ -38,6 +38,7 @@ def build_manifest(
         "layers": LAYERS,
         "recipe": report["recipe"],
         "seed": report["seed"],
+        "number_format": report.get("number_format"),
         "statistics": data.pop("distribution", None),
         "data": data,
         "metrics": report["metrics"],

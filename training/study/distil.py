@@ -14,6 +14,7 @@ from tqdm import trange
 
 from training.data.mnist import Digits
 from training.learn.augment import Augmentation, augment
+from training.learn.precision import number_format
 from training.learn.train import with_none
 from training.network.convnet import ConvNet, Widths
 
@@ -98,7 +99,8 @@ def zeros(net: nn.Module) -> float:
 def _loss(student: ConvNet, teacher: ConvNet, images: Tensor, labels: Tensor, softness: float) -> Tensor:
     with torch.no_grad():
         wanted = functional.log_softmax(with_none(teacher(images)) / softness, dim=1)
-    with torch.autocast("cpu", torch.bfloat16):  # half the bits for the convolutions alone
+    half = number_format(images.device, bfloat16=True) == "bfloat16"
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):  # half the bits for the convolutions alone
         logits = student(images.contiguous(memory_format=torch.channels_last))
     logits = with_none(logits.float())
     given = functional.log_softmax(logits / softness, dim=1)
