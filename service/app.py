@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import bentoml
@@ -22,7 +23,7 @@ from service.api.explain import WebRoutes
 from service.api.open_inference import InferenceRoutes
 from service.api.openapi import describe
 from service.api.page import Page
-from service.api.predict import PictureRoutes
+from service.api.predict import PictureRoutes, PredictionAnswer
 from service.api.repository import Repository, check_folder
 from service.contract import MAX_IMAGES
 from service.errors import ConfigurationError, ServiceError
@@ -92,6 +93,7 @@ class DigitService:
         manifest = session.artifact.manifest
         self.metrics = Metrics(manifest, session.provider)
         self.recogniser = AsyncRecogniser(session, self.settings, self.metrics)
+        self.web = WebRoutes(Page.load())
         logger.info("serving %s version %s on %s", manifest.name, manifest.version, session.provider)
 
     @bentoml.on_deployment
@@ -111,9 +113,29 @@ class DigitService:
     @bentoml.api(route="/classify", batchable=True, max_batch_size=MAX_IMAGES, max_latency_ms=10_000)
     def classify(
         self, images: Annotated[NDArray[np.uint8], DType("uint8"), Shape((-1, 28, 28))]
-    ) -> Annotated[NDArray[np.float32], DType("float32"), Shape((-1, -1))]:
+    ) -> Annotated[NDArray[np.float32], DType("float32")]:  # no shape: versions differ in their number of labels
         """Probabilities of uint8 images, through BentoML's own adaptive batching."""
         return self.recogniser.session.run(images).probabilities
+
+    # The gateway answers the next three, on the same paths. BentoML finds here what its own clients and /schema.json
+    # need, and other BentoML services what they call. A client keeps of an answer what the schema names, so an answer
+    # with errors in it is no more than an object there.
+
+    @bentoml.api(route="/predict")
+    async def predict(self, image: Path) -> PredictionAnswer:
+        """Answer one picture file."""
+        answer = await self.recogniser.picture(await asyncio.to_thread(image.read_bytes))
+        return PictureRoutes(self.recogniser).answer(answer.prediction)
+
+    @bentoml.api(route="/predict_batch")
+    async def predict_batch(self, images: list[Path]) -> dict[str, Any]:
+        """Answer each picture file by itself, in order."""
+        return {"predictions": await PictureRoutes(self.recogniser).answers([image.read_bytes() for image in images])}
+
+    @bentoml.api(route="/explain")
+    async def explain(self, image: Path) -> dict[str, Any]:
+        """Answer one picture file, and show what the network saw."""
+        return await self.web.explain(PictureRoutes(self.recogniser), partial(asyncio.to_thread, image.read_bytes))
 
     def check_images(self, body: bytes) -> None:
         """Refuse a body for `/classify` that BentoML would stumble over; raises RequestError."""
@@ -131,34 +153,34 @@ class DigitService:
 
     def open(self, gateway: Gateway) -> None:
         """Put the routes into the gateway, once the worker's application has started."""
-        web = WebRoutes(Page.load())
         repository = None
         if self.settings.repository_api:
             repository = Repository(
                 self.settings.model,
                 self.recogniser.session.artifact,
                 self.opened,
-                lambda session: self.use(session, gateway, web, repository),
+                lambda session: self.use(session, gateway, repository),
             )
             repository.follow()
-        self.configure(gateway, web, repository)
+        self.configure(gateway, repository)
         # What was loaded at start stays: taking it out of the garbage collector's sight removes its full passes over
         # that heap from the tail of the latency (docs/performance.md).
         gc.collect()
         gc.freeze()
 
-    def use(self, session: DigitSession, gateway: Gateway, web: WebRoutes, repository: Repository | None) -> None:
+    def use(self, session: DigitSession, gateway: Gateway, repository: Repository | None) -> None:
         """Answer by another version from the next request on."""
         old = self.recogniser
         self.metrics = self.metrics.of(session.artifact.manifest, session.provider)
         self.recogniser = AsyncRecogniser(session, self.settings, self.metrics)
-        self.configure(gateway, web, repository)
+        self.configure(gateway, repository)
         loop = asyncio.get_running_loop()
         # By then no request that began with the old version can still be waiting.
         loop.call_later(self.settings.request_s + 1, lambda: loop.run_in_executor(None, old.close))
 
-    def configure(self, gateway: Gateway, web: WebRoutes, repository: Repository | None) -> None:
+    def configure(self, gateway: Gateway, repository: Repository | None) -> None:
         """Set the routes for the version that serves."""
+        web = self.web
         pictures = PictureRoutes(self.recogniser)
         inner = InnerApp(gateway.inner)
         extensions = ["model_repository"] if repository else []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from service.model.explainer import Explainer
 if TYPE_CHECKING:
     from service.api.predict import PictureRoutes
     from service.gateway.dispatch import Handler
+    from service.model.artifact import Artifact
 
 MAX_EXPLAINING = 8  # pictures that are explained or wait for it: each costs about as much as 200 predictions
 
@@ -29,33 +30,49 @@ class WebRoutes:
         self.page = page
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explain")
         self._explaining = 0
+        self._opened: tuple[Artifact, Explainer] | None = None  # when first wanted: most servers never explain anything
 
     def routes(self, pictures: PictureRoutes) -> dict[str, dict[str, Handler]]:
         """Path to method to handler, for the version that answers these pictures; thread and limit are for all."""
         table: dict[str, dict[str, Handler]] = {
             path: {"GET": partial(self._asset, asset)} for path, asset in self.page.assets.items()
         }
-        # opened when first wanted: most servers never explain anything
-        explainer = cache(partial(Explainer, pictures.recogniser.session.artifact))
-        table["/explain"] = {"POST": partial(self._explain, pictures, explainer)}
+        table["/explain"] = {"POST": partial(self._explain, pictures)}
         return table
 
-    async def _explain(self, pictures: PictureRoutes, explainer: Callable[[], Explainer], request: Request) -> Reply:
-        """Answer one picture as /predict does, with what each layer made of it and which parts decided."""
+    async def _explain(self, pictures: PictureRoutes, request: Request) -> Reply:
+        return json_reply(await self.explain(pictures, lambda: pictures.read_picture(request)))
+
+    async def explain(self, pictures: PictureRoutes, read: Callable[[], Awaitable[bytes]]) -> dict[str, Any]:
+        """Answer one picture as /predict does, with what each layer made of it and which parts decided.
+
+        Raises:
+            Overloaded: too many wait already; the picture is not read then.
+            NotFound: the model cannot be explained.
+        """
         if self._explaining >= MAX_EXPLAINING:
             raise Overloaded(
                 f"{self._explaining} pictures are being explained, at most {MAX_EXPLAINING} may; try again"
             )
         self._explaining += 1
         try:
-            data = await pictures.read_picture(request)
-            answer = await pictures.recogniser.picture(data)
+            answer = await pictures.recogniser.picture(await read())
             loop = asyncio.get_running_loop()
             winner = int(np.argmax(answer.prediction.probabilities))  # of both looks, where there were two
-            inside = await loop.run_in_executor(self._thread, _look_inside, explainer, answer.image, winner)
+            artifact = pictures.recogniser.session.artifact
+            inside = await loop.run_in_executor(self._thread, self._look_inside, artifact, answer.image, winner)
         finally:
             self._explaining -= 1
-        return json_reply({"prediction": pictures.answer(answer.prediction), **inside})
+        return {"prediction": pictures.answer(answer.prediction), **inside}
+
+    def _look_inside(self, artifact: Artifact, image_u8: np.ndarray, winner: int) -> dict[str, Any]:  # in the thread
+        try:
+            if self._opened is None or self._opened[0] is not artifact:
+                self._opened = artifact, Explainer(artifact)
+            explanation = self._opened[1].explain(image_u8, winner)
+        except ArtifactError as error:
+            raise NotFound(f"this model cannot be explained: {error}") from error
+        return explanation.to_json_dict()
 
     @staticmethod
     async def _asset(asset: Asset, request: Request) -> Reply:
@@ -65,13 +82,3 @@ class WebRoutes:
         if asset.is_fresh(request.headers.get(b"if-none-match", b"").decode("latin-1") or None):
             return Reply(304, b"", asset.content_type.encode(), headers)
         return Reply(200, asset.body, asset.content_type.encode(), headers)
-
-
-def _look_inside(
-    explainer: Callable[[], Explainer], image_u8: np.ndarray, winner: int
-) -> dict[str, Any]:  # runs in the thread
-    try:
-        explanation = explainer().explain(image_u8, winner)
-    except ArtifactError as error:
-        raise NotFound(f"this model cannot be explained: {error}") from error
-    return explanation.to_json_dict()

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 from service.contract import FORM, MAX_PICTURES, OCTETS
 from service.errors import RequestError, ServiceError, UnsupportedType
 from service.gateway.forms import name_fields, parse_multipart
-from service.gateway.messages import Reply, Request, error_content, json_reply
+from service.gateway.messages import ErrorAnswer, Reply, Request, error_content, json_reply
 from service.recognition.async_recogniser import AsyncRecogniser
 from service.recognition.verdict import Prediction
 
@@ -61,11 +61,7 @@ class PictureRoutes:
         pictures = [part.data for part in parts if part.name == "images"]
         if not pictures:
             raise RequestError(f"the form has {name_fields(parts)}; expected one or more parts named 'images'")
-        answers = [
-            error_content(one) if isinstance(one, ServiceError) else self.answer(one.prediction)
-            for one in await self.recogniser.pictures(pictures)
-        ]
-        return json_reply({"predictions": answers})
+        return json_reply({"predictions": await self.answers(pictures)})
 
     async def read_picture(self, request: Request) -> bytes:
         """Take the one picture out of a request: the form field `image`, or the raw body."""
@@ -87,6 +83,13 @@ class PictureRoutes:
         if not data:
             raise RequestError("the picture is empty (0 bytes); expected the bytes of an image file")
         return data
+
+    async def answers(self, pictures: list[bytes]) -> list[PredictionAnswer | ErrorAnswer]:
+        """Answer encoded pictures in order, one that cannot be read by its error."""
+        return [
+            error_content(one) if isinstance(one, ServiceError) else self.answer(one.prediction)
+            for one in await self.recogniser.pictures(pictures)
+        ]
 
     def answer(self, prediction: Prediction) -> PredictionAnswer:
         """Put one prediction into the words of the API."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import orjson
+from typing_extensions import TypedDict
 
 from service.errors import MethodNotAllowed, Overloaded, PayloadTooLarge, RequestError, ServiceError
 
@@ -38,6 +39,19 @@ class Reply(NamedTuple):
     body: bytes
     content_type: bytes = JSON
     headers: tuple[Header, ...] = ()
+
+
+class ErrorDetail(TypedDict):
+    """A short name that programs know, and a sentence for people."""
+
+    code: str
+    message: str
+
+
+class ErrorAnswer(TypedDict):
+    """What went wrong."""
+
+    error: ErrorDetail
 
 
 class BodyLimits:
@@ -178,7 +192,7 @@ def json_reply(content: object, status: int = 200, headers: tuple[Header, ...] =
     return Reply(status, orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), JSON, headers)
 
 
-def error_content(error: ServiceError) -> dict[str, dict[str, str]]:
+def error_content(error: ServiceError) -> ErrorAnswer:
     """Return an error as our routes write it, alone or in its place in a list."""
     return {"error": {"code": error.code, "message": str(error)}}
 
