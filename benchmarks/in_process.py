@@ -12,6 +12,7 @@ from PIL import Image
 
 from benchmarks.timing import fastest
 from benchmarks.workloads import BATCH, draw_digit, form, images, photo, png, tensor
+from service.api.inference import Inference
 from service.api.open_inference import InferenceRoutes
 from service.api.open_inference_wire import parse_infer
 from service.api.predict import PictureRoutes
@@ -115,7 +116,7 @@ def _requests(session: DigitSession) -> dict[str, Any]:
             "/livez": {"GET": _healthy},
             "/predict": {"POST": routes.predict},
             "/predict_batch": {"POST": routes.predict_batch},
-            **InferenceRoutes(recogniser).routes(),
+            **InferenceRoutes(Inference(recogniser)).routes(),
         },
         metrics,
     )

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from service import __version__
 from service.api.bentoml_routes import InnerApp, check_images
 from service.api.explain import WebRoutes
+from service.api.inference import Inference
 from service.api.open_inference import InferenceRoutes
 from service.api.openapi import describe
 from service.api.page import Page
@@ -186,7 +187,7 @@ class DigitService:
         extensions = ["model_repository"] if repository else []
         pages = [(path, asset.content_type) for path, asset in web.page.assets.items()]
         document = describe(self.recogniser.manifest, self.settings, __version__, pages)
-        inference = InferenceRoutes(self.recogniser, extensions)
+        inference = InferenceRoutes(Inference(self.recogniser), extensions)
         routes: Routes = {
             "/predict": {"POST": pictures.predict},
             "/predict_batch": {"POST": pictures.predict_batch},

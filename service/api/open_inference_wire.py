@@ -15,31 +15,23 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from service.api.tensors import (
+    DATATYPES,
+    Tensor,
+    check_count,
+    check_input,
+    check_parameters,
+    no_output,
+    pack,
+    shown,
+    unpack,
+)
 from service.contract import MAX_TENSORS
 from service.errors import RequestError
 from service.gateway.messages import Reply, json_reply
 
 HEADER_LENGTH = b"inference-header-content-length"
 OCTETS = b"application/octet-stream"
-DATATYPES = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}
-
-# Triton's parameters that are not done here, and what to do instead. Each value of NOTHING asks for nothing.
-_IN_BODY = "send and receive each tensor in the body, as JSON or as binary data"
-_NO_STATE = "the model keeps nothing from one request to the next, so leave it out"
-REFUSED = {
-    "classification": "leave class_count out and take the best classes from 'probabilities'",
-    "shared_memory_region": _IN_BODY,
-    "shared_memory_byte_size": _IN_BODY,
-    "shared_memory_offset": _IN_BODY,
-    "sequence_id": _NO_STATE,
-    "sequence_start": _NO_STATE,
-    "sequence_end": _NO_STATE,
-    "priority": "requests are answered in the order in which they come, so leave it out",
-    "timeout": "DIGITS_TIMEOUT_S bounds every request, so leave it out and end the request from your side",
-}
-NOTHING = (None, 0, "", False)
-
-Tensor = NDArray[np.uint8] | list[bytes]
 
 
 class RequestedOutput(NamedTuple):
@@ -85,13 +77,12 @@ def parse_infer(body: bytes, header_length: bytes | None, image_shape: tuple[int
         header, binary = body[: int(header_length)], memoryview(body)[int(header_length) :]
     content = _load(header)
     inputs = _list(content, "inputs", required=True)
-    if len(inputs) != 1:
-        raise RequestError(f"the request has {len(inputs)} inputs, expected exactly one: 'images' or 'pictures'")
+    check_count(len(inputs))
     name, tensor = _read_input(inputs[0], binary, image_shape)
     parameters = _parameters(content, "the request", "binary_data_output")
     request_id = content.get("id")
     if request_id is not None and not isinstance(request_id, str):
-        raise RequestError(f"'id' is {_shown(request_id)}, expected a string")
+        raise RequestError(f"'id' is {shown(request_id)}, expected a string")
     binary_output = _flag(parameters, "binary_data_output", default=False)
     outputs = tuple(_read_output(output, binary_output) for output in _list(content, "outputs"))
     return InferRequest(request_id, name, tensor, outputs, binary_output)
@@ -114,10 +105,10 @@ def write_infer(
     for name, is_binary in wanted:
         tensor = tensors.get(name)
         if tensor is None:
-            raise RequestError(f"there is no output {name[:100]!r}, expected some of {list(tensors)}")
+            raise no_output(name, tensors)
         output: dict[str, Any] = {"name": name, "datatype": DATATYPES[tensor.dtype.name], "shape": tensor.shape}
         if is_binary:
-            binary.append(_pack(tensor))
+            binary.append(pack(tensor))
             output["parameters"] = {"binary_data_size": len(binary[-1])}
         else:
             output["data"] = tensor.ravel() if tensor.dtype != object else tensor.ravel().tolist()
@@ -148,33 +139,17 @@ def _load(header: bytes) -> dict[str, Any]:
 
 def _read_input(entry: object, binary: memoryview, image_shape: tuple[int, ...]) -> tuple[str, Tensor]:
     if not isinstance(entry, dict):
-        raise RequestError(f"an input is {_shown(entry)}, expected an object with name, datatype, shape and data")
-    name, datatype, shape = entry.get("name"), entry.get("datatype"), entry.get("shape")
-    tails = {"images": ("UINT8", image_shape), "pictures": ("BYTES", ())}
-    if not isinstance(name, str) or name not in tails:
-        raise RequestError(f"the input is named {_shown(name)}, expected 'images' or 'pictures'")
-    expected_type, tail = tails[name]
-    if datatype != expected_type:
-        raise RequestError(f"input {name!r} has datatype {_shown(datatype)}, expected {expected_type!r}")
-    if not (isinstance(shape, list) and all(type(n) is int for n in shape)) or (
-        len(shape) != 1 + len(tail) or tuple(shape[1:]) != tail or shape[0] < 1
-    ):
-        raise RequestError(f"input {name!r} has shape {_shown(shape)}, expected {['N', *tail]} with N of 1 or more")
+        raise RequestError(f"an input is {shown(entry)}, expected an object with name, datatype, shape and data")
+    name, shape = check_input(entry.get("name"), entry.get("datatype"), entry.get("shape"), image_shape)
     size = _parameters(entry, f"input {name!r}", "binary_data_size").get("binary_data_size")
     if size is None:
         data = _list(entry, "data", required=True)
         return name, _json_images(data, shape) if name == "images" else _json_pictures(data, shape[0])
     if type(size) is not int or size != len(binary):
         raise RequestError(
-            f"input {name!r} has binary_data_size {_shown(size)}, but {len(binary)} bytes follow the JSON"
+            f"input {name!r} has binary_data_size {shown(size)}, but {len(binary)} bytes follow the JSON"
         )
-    return name, _binary_images(binary, shape) if name == "images" else _binary_pictures(binary, shape[0])
-
-
-def _binary_images(binary: memoryview, shape: list[int]) -> NDArray[np.uint8]:
-    if len(binary) != math.prod(shape):
-        raise RequestError(f"'images' has {len(binary)} bytes, expected {math.prod(shape)} for UINT8 {shape}")
-    return np.frombuffer(binary, np.uint8).reshape(shape)
+    return name, unpack(name, binary, shape)
 
 
 def _json_images(data: list[Any], shape: list[int]) -> NDArray[np.uint8]:
@@ -189,22 +164,6 @@ def _json_images(data: list[Any], shape: list[int]) -> NDArray[np.uint8]:
     return values.astype(np.uint8).reshape(shape)
 
 
-def _binary_pictures(binary: memoryview, count: int) -> list[bytes]:
-    pictures, at = list[bytes](), 0
-    while at + 4 <= len(binary) and len(pictures) < count:
-        end = at + 4 + int.from_bytes(binary[at : at + 4], "little")
-        if end > len(binary):
-            break
-        pictures.append(bytes(binary[at + 4 : end]))
-        at = end
-    if at != len(binary) or len(pictures) != count:
-        raise RequestError(
-            f"the {len(binary)} bytes of 'pictures' hold {len(pictures)} complete elements, expected {count}, "
-            "each as a 4-byte little-endian length and so many bytes"
-        )
-    return pictures
-
-
 def _json_pictures(data: list[Any], count: int) -> list[bytes]:
     if len(data) != count or not all(isinstance(text, str) for text in data):
         raise RequestError(f"the data of 'pictures' must be a list of {count} base64 strings, one for each file")
@@ -216,16 +175,10 @@ def _json_pictures(data: list[Any], count: int) -> list[bytes]:
 
 def _read_output(entry: object, default_binary: bool) -> RequestedOutput:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-        raise RequestError(f"an output is {_shown(entry)}, expected an object with a name")
+        raise RequestError(f"an output is {shown(entry)}, expected an object with a name")
     name = entry["name"]
     parameters = _parameters(entry, f"output {name[:100]!r}", "binary_data")
     return RequestedOutput(name, _flag(parameters, "binary_data", default=default_binary))
-
-
-def _pack(tensor: NDArray[Any]) -> bytes:
-    if tensor.dtype != object:
-        return tensor.tobytes()
-    return b"".join(len(text.encode()).to_bytes(4, "little") + text.encode() for text in tensor.ravel())
 
 
 def _list(content: dict[str, Any], key: str, *, required: bool = False) -> list[Any]:
@@ -233,7 +186,7 @@ def _list(content: dict[str, Any], key: str, *, required: bool = False) -> list[
     if value is None and not required:
         return []
     if not isinstance(value, list):
-        raise RequestError(f"{key!r} is {_shown(value)}, expected a list")
+        raise RequestError(f"{key!r} is {shown(value)}, expected a list")
     if key != "data" and len(value) > MAX_TENSORS:
         raise RequestError(f"{key!r} has {len(value)} entries, at most {MAX_TENSORS} are taken")
     return value
@@ -243,33 +196,19 @@ def _parameters(content: dict[str, Any], owner: str, known: str) -> dict[str, An
     """Return the parameters of a request, an input or an output, of which one is known.
 
     Raises:
-        RequestError: another one is there. To ignore it would be to answer another question than the caller's.
+        RequestError: another one is there.
     """
     parameters = content.get("parameters")
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        raise RequestError(f"'parameters' is {_shown(parameters)}, expected an object")
-    for name, value in parameters.items():
-        if name == known or (name in REFUSED and value in NOTHING):
-            continue
-        remedy = REFUSED.get(name, f"leave it out; {known!r} is the only one here")
-        raise RequestError(f"{owner} has the parameter {name[:100]!r}, which this server does not support: {remedy}")
+        raise RequestError(f"'parameters' is {shown(parameters)}, expected an object")
+    check_parameters(parameters, owner, known)
     return parameters
 
 
 def _flag(parameters: dict[str, Any], key: str, *, default: bool) -> bool:
     value = parameters.get(key, default)
     if not isinstance(value, bool):
-        raise RequestError(f"{key!r} is {_shown(value)}, expected true or false")
+        raise RequestError(f"{key!r} is {shown(value)}, expected true or false")
     return value
-
-
-def _shown(value: object) -> str:
-    """A value as an error shows it, cut short: a request may hold megabytes."""
-    text = (
-        repr(value)
-        if not isinstance(value, (list, dict)) or len(value) < 10
-        else f"a {type(value).__name__} of {len(value)}"
-    )
-    return text if len(text) <= 100 else text[:100] + "…"

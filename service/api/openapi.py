@@ -6,7 +6,7 @@ import http
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from service.api.open_inference import is_plain
+from service.api.inference import is_plain
 from service.contract import FORM, JSON, MAX_IMAGES, MAX_PICTURES, OCTETS, PICTURE_TYPES, Rejection
 from service.model.artifact import Manifest
 from service.model.explanation import PROPERTIES as EXPLANATION

@@ -1,0 +1,123 @@
+"""Tensors of the Open Inference Protocol, whatever carries them: which inputs there are, and what their bytes say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import RequestError
+
+Tensor = NDArray[np.uint8] | list[bytes]
+DATATYPES = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}
+
+# Triton's parameters that are not done here, and what to do instead. Each value of NOTHING asks for nothing.
+_INSIDE = "send and receive each tensor in the request and the answer themselves"
+_NO_STATE = "the model keeps nothing from one request to the next, so leave it out"
+REFUSED = {
+    "classification": "leave class_count out and take the best classes from 'probabilities'",
+    "shared_memory_region": _INSIDE,
+    "shared_memory_byte_size": _INSIDE,
+    "shared_memory_offset": _INSIDE,
+    "sequence_id": _NO_STATE,
+    "sequence_start": _NO_STATE,
+    "sequence_end": _NO_STATE,
+    "priority": "requests are answered in the order in which they come, so leave it out",
+    "timeout": "DIGITS_TIMEOUT_S bounds every request, so leave it out and end the request from your side",
+}
+NOTHING = (None, 0, "", False)
+
+
+def check_count(inputs: int) -> None:
+    """Raise RequestError unless a request has exactly one input."""
+    if inputs != 1:
+        raise RequestError(f"the request has {inputs} inputs, expected exactly one: 'images' or 'pictures'")
+
+
+def check_input(name: object, datatype: object, shape: object, image_shape: tuple[int, ...]) -> tuple[str, list[int]]:
+    """Hold an input's name, datatype and shape to the model's metadata; return its name and shape.
+
+    Raises:
+        RequestError: it is none of the model's inputs.
+    """
+    tails = {"images": ("UINT8", image_shape), "pictures": ("BYTES", ())}
+    if not isinstance(name, str) or name not in tails:
+        raise RequestError(f"the input is named {shown(name)}, expected 'images' or 'pictures'")
+    expected_type, tail = tails[name]
+    if datatype != expected_type:
+        raise RequestError(f"input {name!r} has datatype {shown(datatype)}, expected {expected_type!r}")
+    if not (isinstance(shape, list) and all(type(n) is int for n in shape)) or (
+        len(shape) != 1 + len(tail) or tuple(shape[1:]) != tail or shape[0] < 1
+    ):
+        raise RequestError(f"input {name!r} has shape {shown(shape)}, expected {['N', *tail]} with N of 1 or more")
+    return name, shape
+
+
+def check_parameters(parameters: Mapping[str, Any], owner: str, known: str | None) -> None:
+    """Take the one parameter that is known, and those that ask for nothing.
+
+    Raises:
+        RequestError: another one is there. To ignore it would be to answer another question than the caller's.
+    """
+    for name, value in parameters.items():
+        if name == known or (name in REFUSED and value in NOTHING):
+            continue
+        only = f"; {known!r} is the only one here" if known else ""
+        remedy = REFUSED.get(name, f"leave it out{only}")
+        raise RequestError(f"{owner} has the parameter {name[:100]!r}, which this server does not support: {remedy}")
+
+
+def no_output(name: str, tensors: Mapping[str, Any]) -> RequestError:
+    """Return the error for an output that is none of these."""
+    return RequestError(f"there is no output {name[:100]!r}, expected some of {list(tensors)}")
+
+
+def unpack(name: str, data: bytes | memoryview, shape: list[int]) -> Tensor:
+    """Read the bytes of a checked input: images, or pictures each as a 4-byte little-endian length and so many bytes.
+
+    Raises:
+        RequestError: there are more or fewer bytes than the shape says.
+    """
+    return _unpack_images(data, shape) if name == "images" else _unpack_pictures(memoryview(data), shape[0])
+
+
+def pack(tensor: NDArray[Any]) -> bytes:
+    """Write an output as bytes, text as BYTES elements."""
+    if tensor.dtype != object:
+        return tensor.tobytes()
+    return b"".join(len(text.encode()).to_bytes(4, "little") + text.encode() for text in tensor.ravel())
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it, cut short: a request may hold megabytes."""
+    text = (
+        repr(value)
+        if not isinstance(value, (list, dict)) or len(value) < 10
+        else f"a {type(value).__name__} of {len(value)}"
+    )
+    return text if len(text) <= 100 else text[:100] + "…"
+
+
+def _unpack_images(data: bytes | memoryview, shape: list[int]) -> NDArray[np.uint8]:
+    if len(data) != math.prod(shape):
+        raise RequestError(f"'images' has {len(data)} bytes, expected {math.prod(shape)} for UINT8 {shape}")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _unpack_pictures(data: memoryview, count: int) -> list[bytes]:
+    pictures, at = list[bytes](), 0
+    while at + 4 <= len(data) and len(pictures) < count:
+        end = at + 4 + int.from_bytes(data[at : at + 4], "little")
+        if end > len(data):
+            break
+        pictures.append(bytes(data[at + 4 : end]))
+        at = end
+    if at != len(data) or len(pictures) != count:
+        raise RequestError(
+            f"the {len(data)} bytes of 'pictures' hold {len(pictures)} complete elements, expected {count}, "
+            "each as a 4-byte little-endian length and so many bytes"
+        )
+    return pictures
