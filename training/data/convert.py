@@ -1,5 +1,7 @@
 """Public files of handwriting, brought to the schema of training/data/hands.py: UNIPEN, optdigits, USPS, Omniglot."""
 
+from __future__ import annotations
+
 import bz2
 import gzip
 import re

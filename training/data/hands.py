@@ -9,6 +9,8 @@ Pens: `points` int16 `[P, 2]`, x to the right and y downward, 0 to 1000 in the s
 docs/data.md says where each comes from, under which terms, and how to make the file.
 """
 
+from __future__ import annotations
+
 import hashlib
 import zipfile
 from collections.abc import Iterable

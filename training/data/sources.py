@@ -1,5 +1,7 @@
 """What each file of real hands is, where it comes from, under which terms, and which of its signs look like digits."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 

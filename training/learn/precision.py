@@ -1,5 +1,7 @@
 """Which number format the convolutions are trained in: bfloat16 only where the processor multiplies it by itself."""
 
+from __future__ import annotations
+
 import functools
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """Public file formats of handwriting, on made-up samples of each."""
 
+from __future__ import annotations
+
 import bz2
 import gzip
 from pathlib import Path

@@ -1,5 +1,7 @@
 """The files of real hands: read, checked against their list, and missed with an error that helps."""
 
+from __future__ import annotations
+
 import hashlib
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """Which number format training uses, on any processor."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
