@@ -95,6 +95,24 @@ class UndecodablePicture(RequestError):
     code = "undecodable_picture"
 
 
+class TooManyRequests(RequestError):
+    """One client has asked too often; it may come again after `retry_after_s` seconds."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NotKept(ServiceError):
+    """What was to be kept could not be written, as on a full disk; nothing of it is there."""
+
+    status = 507
+    code = "not_kept"
+
+
 class Overloaded(ServiceError):
     """The queue is full; the caller may try again after `retry_after_s` seconds."""
 
