@@ -319,6 +319,11 @@ def faults() -> tuple[bool, str]:
         answered = _answers_in(prefix)
         good = good and answered
         said.append(f"{name}: {'answers' if answered else 'DOES NOT ANSWER'}")
+    full = "mount -t tmpfs -o size=4k none /tmp; head -c 4096 /dev/zero > /tmp/full; "
+    nowhere = "export TMPDIR=/tmp; mount --bind / / && mount -o remount,ro,bind /; exec "
+    answered = _answers_in(full + nowhere, "--workers", "2")
+    good = good and answered
+    said.append(f"two workers, temporary folder full: {'answers' if answered else 'DOES NOT ANSWER'}")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0)
         unprivileged = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
@@ -338,9 +343,9 @@ def _last_line(command: list[str], **more: str) -> str:
     return errors[0] if errors else f"status {done.returncode}: {done.stderr[-300:]}"
 
 
-def _answers_in(prefix: str) -> bool:
+def _answers_in(prefix: str, *more: str) -> bool:
     port = 20000 + os.getpid() % 20000 + int(time.monotonic()) % 1000
-    words = ["unshare", "--mount", "sh", "-c", prefix + " ".join(_command(port))]
+    words = ["unshare", "--mount", "sh", "-c", prefix + " ".join((*_command(port), *more))]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(400):

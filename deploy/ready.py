@@ -8,13 +8,18 @@ import sys
 
 
 def main() -> int:
-    """Ask /readyz once; return the exit status."""
-    connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("PORT", "3000")), timeout=2)
-    try:
-        connection.request("GET", "/readyz")
-        return int(connection.getresponse().status != http.HTTPStatus.OK)
-    except OSError:
-        return 1
+    """Ask /readyz once on the loopback address of each family; return the exit status."""
+    port = int(os.environ.get("PORT") or 3000)
+    for host in ("127.0.0.1", "::1"):
+        connection = http.client.HTTPConnection(host, port, timeout=1)
+        try:
+            connection.request("GET", "/readyz")
+            return int(connection.getresponse().status != http.HTTPStatus.OK)
+        except OSError:
+            continue
+        finally:
+            connection.close()
+    return 1
 
 
 if __name__ == "__main__":

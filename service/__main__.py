@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from service.server.supervisor import main
+from service.server.command import main
 
 sys.exit(main())

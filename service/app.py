@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import bentoml
 import numpy as np
-from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml._internal.server.metrics.prometheus import PrometheusClient
 from bentoml.validators import DType, Shape
 from numpy.typing import NDArray
 
@@ -35,6 +32,7 @@ from service.model.session import DigitSession, providers_to_try
 from service.recognition.async_recogniser import AsyncRecogniser
 from service.server.drain import Drain
 from service.settings import load_settings, unknown_variables
+from service.telemetry.counting import count_in_memory
 from service.telemetry.logs import configure_logs
 from service.telemetry.metrics import Metrics
 
@@ -208,16 +206,6 @@ class DigitService:
             )
         metrics_path = {"/metrics"} if self.settings.metrics_open else set()
         gateway.configure(routes, self.metrics, OPEN_PATHS | set(web.page.assets) | metrics_path, inference.missing)
-
-
-def count_in_memory() -> None:
-    """Keep a sole worker's metrics in its memory.
-
-    BentoML's files, one mapped into memory for each worker, would be one more thing that a full disk breaks; and they
-    lie in a folder that two servers of one user share, where the second one's start deletes those of the first.
-    """
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    BentoMLContainer.metrics_client.set(PrometheusClient(multiproc=False))
 
 
 def trace(gateway: Gateway) -> None:

@@ -100,15 +100,22 @@ def load_settings() -> Settings:
     """Read the environment.
 
     Raises:
-        ConfigurationError: a value is malformed or out of range; the message names the variable.
+        ConfigurationError: a value is malformed or out of range, or there is no key where one should be; the message
+            names the variable.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         problems = "; ".join(
             f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg'].lower()}" for e in error.errors()
         )
         raise ConfigurationError(f"bad setting: {problems}") from error
+    if not settings.api_key and PREFIX + "API_KEY" in os.environ:
+        raise ConfigurationError(
+            f"{PREFIX}API_KEY is set, but there is no key in it, expected keys separated by commas; "
+            "unset it to leave the service open to everybody"
+        )
+    return settings
 
 
 def unknown_variables(environment: dict[str, str] | None = None) -> list[str]:

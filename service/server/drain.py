@@ -25,7 +25,13 @@ STEP_S = 0.02
 HANDSHAKE_S = 0.1  # for connections whose handshake has begun: several round trips within a data centre
 FRESH_S = 1.0  # for the first request of a connection that was made just before the listener was closed
 SLACK_S = 2.0  # beyond the time that a request may take
+CLOSE_S = 5.0  # for uvicorn's and BentoML's own end
 KEEP_ALIVE_S = 75  # longer than a proxy keeps an idle connection, so that the proxy closes first
+
+
+def longest_stop_s(settings: Settings) -> float:
+    """How long a worker may take from its signal to its end; after that it hangs."""
+    return settings.lame_duck_s + HANDSHAKE_S + settings.request_s + SLACK_S + CLOSE_S
 
 
 class Drain:

@@ -9,6 +9,8 @@ import os
 import signal
 import socket
 import sys
+import tempfile
+from types import SimpleNamespace
 from typing import Any
 
 BACKLOG = 2048
@@ -20,37 +22,45 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--socket", type=int, required=True, help="file descriptor of the listening socket")
     parser.add_argument("--supervisor", type=int, required=True, help="file descriptor of the pipe to the supervisor")
     parser.add_argument("--number", type=int, required=True, help="this worker's number, from 1")
+    parser.add_argument("--slot", type=int, help="number under which this worker counts beside others; alone without")
     options = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)  # until the server is up; and for uvicorn, which raises it again at its end
     gc.disable()  # next to nothing of what is imported becomes garbage; on again when the application is up
     with socket.socket(fileno=options.socket) as listener, socket.socket(fileno=options.supervisor) as supervisor:
-        _serve(listener, supervisor, options.number)
+        _serve(listener, supervisor, options.number, options.slot)
     return 0
 
 
-def _serve(listener: socket.socket, supervisor: socket.socket, number: int) -> None:
+def _serve(listener: socket.socket, supervisor: socket.socket, number: int, slot: int | None) -> None:
     # BentoML imports httpx, which imports its command line program, and rich with it, unless it cannot: 0.08 s.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     import uvicorn  # noqa: PLC0415 - the imports take more than a second, which belongs behind the signal handlers
     from bentoml._internal.context import server_context  # noqa: PLC0415
     from bentoml._internal.log import configure_server_logging  # noqa: PLC0415
 
+    _keep_bentoml_out_of_temporary_folders()
     configure_server_logging()  # type: ignore[no-untyped-call]
     # this and the context: as BentoML's own worker does
     server_context.worker_index = number
     server_context.service_type = "entry_service"
+    from service.server.drain import longest_stop_s  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
+    from service.telemetry.counting import count_in_memory, count_in_slot  # noqa: PLC0415
+
+    count_in_memory() if slot is None else count_in_slot(slot)
     from service import DigitService  # noqa: PLC0415
 
     definition: Any = DigitService  # to mypy it still is the class; the decorator made it a bentoml.Service
     server_context.service_name = server_context.bento_name = definition.name
     server_context.bento_version = "not available"
     definition.inner.check()
+    stop_s = longest_stop_s(load_settings())
     app = definition.to_asgi()
     app.listeners = (listener,)
     app.is_last = lambda: _has_gone(supervisor)
     app.on_startup(gc.enable)
-    app.on_startup(lambda: _greet(supervisor))
+    app.on_startup(lambda: _greet(supervisor, stop_s))
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -65,9 +75,23 @@ def _serve(listener: socket.socket, supervisor: socket.socket, number: int) -> N
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _greet(supervisor: socket.socket) -> None:
-    """Tell the supervisor that this worker is ready, and end with it should it die."""
-    supervisor.send(b"R")
+def _keep_bentoml_out_of_temporary_folders() -> None:
+    """Let BentoML's application start where no temporary folder can be written.
+
+    It makes a client of itself, and with it an empty folder for files that such a client may be sent; nobody calls it.
+    """
+    from _bentoml_impl.client import http, proxy2  # noqa: PLC0415
+
+    for module in (http, proxy2):
+        module.tempfile = SimpleNamespace(
+            TemporaryDirectory=lambda **_: SimpleNamespace(name=None, cleanup=lambda: None),
+            NamedTemporaryFile=tempfile.NamedTemporaryFile,
+        )
+
+
+def _greet(supervisor: socket.socket, stop_s: float) -> None:
+    """Tell the supervisor that this worker is ready, and how long its end may take; end with it should it die."""
+    supervisor.send(b"%f" % stop_s)
     loop = asyncio.get_running_loop()
 
     def _gone() -> None:

@@ -36,6 +36,14 @@ def test_keys_are_split_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None
     assert "first-key" not in repr(settings)
 
 
+@pytest.mark.parametrize("value", ["", ",", "  ", " , ,"])
+def test_a_list_of_keys_without_a_key_stops_the_start(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A secret that came out empty must not leave the service open."""
+    monkeypatch.setenv("DIGITS_API_KEY", value)
+    with pytest.raises(ConfigurationError, match="DIGITS_API_KEY is set, but there is no key in it"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PROVIDER", "gpu"), ("THREADS", "0"), ("WORKERS", "many"), ("TIMEOUT_S", "-1"), ("MAX_BODY_MIB", "0")],

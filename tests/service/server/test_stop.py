@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -188,6 +189,30 @@ def test_sighup_replaces_the_worker_without_losing_a_request(contained: Server) 
     assert len(workers_of(contained)) == 1
     said = contained.log_text()[said_before:]
     assert said.index("serving digits") < said.index("draining")
+
+
+def test_three_sighups_in_a_row_leave_as_many_workers_as_there_were(contained: Server) -> None:
+    """Those that come while the successor starts are one more replacement, and not one each."""
+    (first,) = workers_of(contained)
+    for _ in range(3):
+        contained.process.send_signal(signal.SIGHUP)
+        time.sleep(0.05)
+    said = "draining, ready no more"
+    before = contained.log_text().count(said)
+    wait_for(lambda: contained.log_text().count(said) >= before + 2 and len(workers_of(contained)) == 1)
+    assert first not in workers_of(contained)
+    assert answers(contained)
+
+
+def test_a_worker_that_hangs_after_sighup_is_ended(launch: StartServer) -> None:
+    """When the time is over that its settings allow its requests, and its own end."""
+    server = launch(lame_duck_s=0, timeout_s=0.1, body_s=0.1)
+    (first,) = workers_of(server)
+    os.kill(first, signal.SIGSTOP)
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: first not in workers_of(server))
+    assert "worker 1 hangs, and is killed" in server.log_text()
+    assert answers(server)
 
 
 def test_no_worker_outlives_its_supervisor(launch: StartServer) -> None:
