@@ -1,50 +1,57 @@
 # Every target is one command that a person can read. PYTHON chooses the interpreter (3.11 or newer).
 PYTHON ?= python3
 PORT ?= 3000
-# Two environments: what serves (small, with the runtime of this machine), and what trains and tests (with torch).
+# Environments: what serves (small, with the runtime of this machine), what trains and tests (with torch), and what
+# tests the service alone (without torch). Each is made again where the requirements or the interpreter are others.
 SERVE := .venv
 DEV := .venv-dev
+TEST := .venv-test
+FOUND = $(shell $(PYTHON) -c 'import sys; print(sys.implementation.name + ".".join(map(str, sys.version_info[:3])))' 2>/dev/null)
+INSTALLED := .installed-$(or $(FOUND),by-none)
 # ONNX Runtime comes in two builds: on a machine with an NVIDIA driver the GPU one.
 RUNTIME ?= $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help serve test lint train export verify bench soak chaos figures image requirements clean
+.PHONY: help serve test test-service lint train export verify bench soak chaos figures image requirements clean
 
 help:  ## show what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-serve: $(SERVE)/.installed  ## set up what serves (no torch) and serve the shipped model on port 3000
+serve: $(SERVE)/$(INSTALLED)  ## set up what serves (no torch) and serve the shipped model on port 3000
 	$(SERVE)/bin/python -m service --port $(PORT)
 
-test: $(DEV)/.installed  ## set up everything and run the tests
+test: $(DEV)/$(INSTALLED)  ## set up everything and run the tests
 	$(DEV)/bin/python -m pytest
 
-lint: $(DEV)/.installed  ## style, types, and the import contract
+test-service: $(TEST)/$(INSTALLED)  ## the service's tests alone, without torch: what a further Python is tried with
+	$(TEST)/bin/python -m pytest tests/service
+
+lint: $(DEV)/$(INSTALLED)  ## style, types, and the import contract
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
 
-train: $(DEV)/.installed  ## train the shipped model again (MNIST below DIGITS_DATA, or downloaded)
+train: $(DEV)/$(INSTALLED)  ## train the shipped model again (MNIST below DIGITS_DATA, or downloaded)
 	$(DEV)/bin/python -m training train --seed 1 --threads 1
 
-export: $(DEV)/.installed  ## export the last checkpoint to models/digits/1, if parity holds
+export: $(DEV)/$(INSTALLED)  ## export the last checkpoint to models/digits/1, if parity holds
 	$(DEV)/bin/python -m training export
 
-verify: $(DEV)/.installed  ## hold numpy reference, PyTorch and ONNX Runtime against each other
+verify: $(DEV)/$(INSTALLED)  ## hold numpy reference, PyTorch and ONNX Runtime against each other
 	$(DEV)/bin/python -m training verify
 
-bench: $(DEV)/.installed  ## measure this service beside what else one could take (needs wrk)
+bench: $(DEV)/$(INSTALLED)  ## measure this service beside what else one could take (needs wrk)
 	$(DEV)/bin/python -m benchmarks
 
-soak: $(DEV)/.installed  ## twenty minutes of mixed load: memory, errors, drift of the latency
+soak: $(DEV)/$(INSTALLED)  ## twenty minutes of mixed load: memory, errors, drift of the latency
 	$(DEV)/bin/python -m benchmarks.soak
 
-chaos: $(DEV)/.installed  ## hostile requests, overload, killed workers, restarts under load
+chaos: $(DEV)/$(INSTALLED)  ## hostile requests, overload, killed workers, restarts under load
 	$(DEV)/bin/python -m benchmarks.chaos
 
-figures: $(DEV)/.installed  ## draw the figures of docs/ again, from the shipped model
+figures: $(DEV)/$(INSTALLED)  ## draw the figures of docs/ again, from the shipped model
 	$(DEV)/bin/python -m training.study.figures
 
 image:  ## build the Docker image and check that it answers
@@ -54,25 +61,31 @@ image:  ## build the Docker image and check that it answers
 requirements:  ## renew the pinned requirement files from pyproject.toml
 	$(DEV)/bin/python -m pip install --quiet uv
 	for name in cpu gpu; do $(COMPILE) --extra $$name -o requirements/$$name.txt || exit 1; done
+	$(COMPILE) --extra cpu --extra test -o requirements/test.txt
 	$(COMPILE) --extra cpu --extra train --extra test --extra dev -o requirements/dev.txt
 
 clean:  ## remove what can be made again
-	rm -rf $(SERVE) $(DEV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(SERVE) $(DEV) $(TEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 COMPILE = $(DEV)/bin/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --custom-compile-command 'make requirements'
 
 # uv installs the same pinned files as pip, about ten times faster; where it cannot be had, pip does it.
 define install
-	$(PYTHON) -m venv $(1)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "error: PYTHON=$(PYTHON) is" \
+		"$(or $(FOUND),nothing that runs), expected Python 3.11 or newer; name one: make serve PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(if $(wildcard $(1)/$(INSTALLED)),,--clear) $(1)
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv && $(1)/bin/uv pip install --quiet \
 		--python $(1)/bin/python --require-hashes -r $(2) || \
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2)
-	touch $(1)/.installed
+	touch $(1)/$(INSTALLED)
 endef
 
-$(SERVE)/.installed: requirements/$(RUNTIME).txt
+$(SERVE)/$(INSTALLED): requirements/$(RUNTIME).txt
 	$(call install,$(SERVE),$<)
 
-$(DEV)/.installed: requirements/dev.txt
+$(DEV)/$(INSTALLED): requirements/dev.txt
 	$(call install,$(DEV),$<)
+
+$(TEST)/$(INSTALLED): requirements/test.txt
+	$(call install,$(TEST),$<)

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import bentoml
 import numpy as np
 from bentoml.validators import DType, Shape
-from numpy.typing import NDArray
 
 from service import __version__
 from service.api.bentoml_routes import InnerApp, check_images
@@ -38,6 +37,10 @@ from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger("bentoml.service")  # below BentoML's logger, whose handlers are configured
 OPEN_PATHS = {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready", "/docs.json"}
+# For BentoML's annotations: written out, as pydantic and BentoML cannot see through `NDArray`, which numpy 2.5 makes a
+# `type` statement on Python 3.12 and newer.
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Floats = np.ndarray[Any, np.dtype[np.float32]]
 HEALTHY = Reply(200, b"\n", b"text/plain; charset=utf-8")
 
 
@@ -111,8 +114,8 @@ class DigitService:
 
     @bentoml.api(route="/classify", batchable=True, max_batch_size=MAX_IMAGES, max_latency_ms=10_000)
     def classify(
-        self, images: Annotated[NDArray[np.uint8], DType("uint8"), Shape((-1, 28, 28))]
-    ) -> Annotated[NDArray[np.float32], DType("float32")]:  # no shape: versions differ in their number of labels
+        self, images: Annotated[Bytes, DType("uint8"), Shape((-1, 28, 28))]
+    ) -> Annotated[Floats, DType("float32")]:  # no shape: versions differ in their number of labels
         """Probabilities of uint8 images, through BentoML's own adaptive batching."""
         return self.recogniser.session.run(images).probabilities
 
@@ -137,7 +140,11 @@ class DigitService:
         return await self.web.explain(PictureRoutes(self.recogniser), partial(asyncio.to_thread, image.read_bytes))
 
     def check_images(self, body: bytes) -> None:
-        """Refuse a body for `/classify` that BentoML would stumble over; raises RequestError."""
+        """Refuse a body for `/classify` that BentoML would stumble over.
+
+        Raises:
+            RequestError: it is not what `/classify` takes.
+        """
         check_images(body, tuple(self.recogniser.session.image_shape), MAX_IMAGES)
 
     def __metrics__(self, text: str) -> str:

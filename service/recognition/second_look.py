@@ -83,7 +83,7 @@ def moved(images_u8: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def average(first: NDArray[np.float32], again: NDArray[np.float32]) -> Outputs:
     """Average the logits of K images, [K, classes], and of their copies, [8 K, classes] in the order of `moved`."""
     copies = again.reshape(len(MOVES), len(first), -1)
-    mean = (first + copies.sum(axis=0)) / (1 + len(MOVES))
+    mean = (first + copies.sum(axis=0)) / np.float32(1 + len(MOVES))
     powers = np.exp(mean - mean.max(axis=1, keepdims=True))
     return Outputs(mean, powers / powers.sum(axis=1, keepdims=True))
 

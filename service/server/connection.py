@@ -29,7 +29,11 @@ class Parser(httptools.HttpRequestParser):
         self._connection = connection
 
     def feed_data(self, data: bytes | bytearray | memoryview[int] | array[int]) -> None:
-        """Call back for what is in the data; raises HttpParserError where it is no request."""
+        """Call back for what is in the data.
+
+        Raises:
+            HttpParserError: it is no request.
+        """
         rest = memoryview(data)
         while rest and not self._connection.is_refused:
             try:

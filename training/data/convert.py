@@ -25,7 +25,8 @@ Arrays = dict[str, NDArray[np.generic]]
 def read_usps(path: Path) -> Arrays:
     """Read USPS's training part: `zip.train` or `zip.train.gz` (label and 256 greys), or torchvision's `usps.bz2`.
 
-    Raises: DataError if a line is of neither format.
+    Raises:
+        DataError: a line is of neither format.
     """
     openers: dict[str, Callable[[Path], bytes]] = {
         ".bz2": lambda file: bz2.decompress(file.read_bytes()),
@@ -48,7 +49,8 @@ def read_usps(path: Path) -> Arrays:
 def read_optdigits(paths: Iterable[Path]) -> Arrays:
     """Read `optdigits-orig.*`: after a head, each digit is 32 lines of 32 zeros and ones, and a line with its label.
 
-    Raises: DataError if the lines do not come out even.
+    Raises:
+        DataError: the lines do not come out even.
     """
     labels, images = [], []
     for path in paths:
@@ -74,7 +76,8 @@ def read_pictures(folder: Path, side: int, *, dark: bool) -> Arrays:
 
     The label is the path between the folder and the file; `dark` says that the ink is dark and is turned bright.
 
-    Raises: DataError if there is no picture.
+    Raises:
+        DataError: there is no picture.
     """
     labels, images = [], []
     for path in sorted(folder.rglob("*.png")):

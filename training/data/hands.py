@@ -57,7 +57,8 @@ class Signs:
 def load_hands(data: Path, names: Iterable[str]) -> dict[str, Signs]:
     """Load files by name, such as "usps_train", from the folder `hands` below the data folder.
 
-    Raises: DataError if one is missing, damaged, or other than `SHA256SUMS` beside it says.
+    Raises:
+        DataError: one is missing, damaged, or other than `SHA256SUMS` beside it says.
     """
     folder = data / HANDS_FOLDER
     names = list(names)

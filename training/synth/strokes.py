@@ -101,7 +101,8 @@ def barred_seven(seven: Strokes, rng: np.random.Generator) -> Strokes:
     x = float(seven.points[near, 0].mean())
     half, tilt = rng.uniform(0.09, 0.22), rng.normal(-0.02, 0.04)
     shift = rng.normal(0, 0.03)
-    return join(seven, polyline((x + shift - half, y - tilt), (x + shift + half, y + tilt), bend=rng.normal(0, 0.05)))
+    left, right = (x + shift - half, float(y - tilt)), (x + shift + half, float(y + tilt))
+    return join(seven, polyline(left, right, bend=rng.normal(0, 0.05)))
 
 
 def warp(strokes: Strokes, rng: np.random.Generator, strength: float = 1.0) -> Strokes:
