@@ -12,13 +12,13 @@ from PIL import Image
 
 from benchmarks.timing import fastest
 from benchmarks.workloads import BATCH, draw_digit, form, images, photo, png, tensor
+from service.api import health
 from service.api.inference import Inference
 from service.api.open_inference import InferenceRoutes
 from service.api.open_inference_wire import parse_infer
 from service.api.predict import PictureRoutes
 from service.gateway.dispatch import Gateway
 from service.gateway.forms import parse_multipart
-from service.gateway.messages import Reply, Request
 from service.model.artifact import load_artifact
 from service.model.session import DigitSession
 from service.preprocess import preprocess
@@ -111,15 +111,7 @@ def _requests(session: DigitSession) -> dict[str, Any]:
     recogniser = AsyncRecogniser(session, settings, metrics)
     routes = PictureRoutes(recogniser)
     gateway = Gateway(_nothing, settings)
-    gateway.configure(
-        {
-            "/livez": {"GET": _healthy},
-            "/predict": {"POST": routes.predict},
-            "/predict_batch": {"POST": routes.predict_batch},
-            **InferenceRoutes(Inference(recogniser)).routes(),
-        },
-        metrics,
-    )
+    gateway.configure([*health.routes(), *routes.routes(), *InferenceRoutes(Inference(recogniser)).routes()], metrics)
     files = [png(image) for image in images(BATCH)]
     doubtful = _doubtful(session)
     return {
@@ -166,7 +158,3 @@ async def _send(_: object) -> None:
 
 async def _nothing(*_: object) -> None:
     """Take BentoML's place, which no measured route asks."""
-
-
-async def _healthy(_: Request) -> Reply:
-    return Reply(200, b"\n", b"text/plain")

@@ -13,19 +13,20 @@ import bentoml
 import numpy as np
 from bentoml.validators import DType, Shape
 
-from service import __version__
-from service.api.bentoml_routes import InnerApp, check_images
-from service.api.explain import WebRoutes
+from service.api import bentoml_routes, health
+from service.api.bentoml_routes import check_images
+from service.api.explain import LookInside
 from service.api.inference import Inference
 from service.api.open_inference import InferenceRoutes
-from service.api.openapi import describe
+from service.api.openapi import Description
 from service.api.page import Page
 from service.api.predict import PictureRoutes, PredictionAnswer
 from service.api.repository import Repository, check_folder
+from service.api.schemas import facts
 from service.contract import MAX_IMAGES
-from service.errors import ConfigurationError, ServiceError
-from service.gateway.dispatch import Gateway, Routes
-from service.gateway.messages import ASGIApp, Reply, Request, json_reply
+from service.errors import ServiceError
+from service.gateway.dispatch import Gateway
+from service.gateway.messages import ASGIApp
 from service.model.artifact import Artifact, load_artifact
 from service.model.session import DigitSession, providers_to_try
 from service.recognition.async_recogniser import AsyncRecogniser
@@ -36,12 +37,10 @@ from service.telemetry.logs import configure_logs
 from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger("bentoml.service")  # below BentoML's logger, whose handlers are configured
-OPEN_PATHS = {"/livez", "/readyz", "/healthz", "/v2/health/live", "/v2/health/ready", "/docs.json"}
 # For BentoML's annotations: written out, as pydantic and BentoML cannot see through `NDArray`, which numpy 2.5 makes a
 # `type` statement on Python 3.12 and newer.
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
-HEALTHY = Reply(200, b"\n", b"text/plain; charset=utf-8")
 
 
 class GatewayService(bentoml.Service[Any]):
@@ -95,7 +94,8 @@ class DigitService:
         manifest = session.artifact.manifest
         self.metrics = Metrics(manifest, session.provider)
         self.recogniser = AsyncRecogniser(session, self.settings, self.metrics)
-        self.web = WebRoutes(Page.load())
+        self.page = Page.load()
+        self.look_inside = LookInside()
         logger.info("serving %s version %s on %s", manifest.name, manifest.version, session.provider)
 
     @bentoml.on_deployment
@@ -137,7 +137,9 @@ class DigitService:
     @bentoml.api(route="/explain")
     async def explain(self, image: Path) -> dict[str, Any]:
         """Answer one picture file, and show what the network saw."""
-        return await self.web.explain(PictureRoutes(self.recogniser), partial(asyncio.to_thread, image.read_bytes))
+        return dict(
+            await self.look_inside.explain(PictureRoutes(self.recogniser), partial(asyncio.to_thread, image.read_bytes))
+        )
 
     def check_images(self, body: bytes) -> None:
         """Refuse a body for `/classify` that BentoML would stumble over.
@@ -186,33 +188,22 @@ class DigitService:
 
     def configure(self, gateway: Gateway, repository: Repository | None) -> None:
         """Set the routes for the version that serves."""
-        web = self.web
         pictures = PictureRoutes(self.recogniser)
-        inner = InnerApp(gateway.inner)
-        extensions = ["model_repository"] if repository else []
-        pages = [(path, asset.content_type) for path, asset in web.page.assets.items()]
-        document = describe(self.recogniser.manifest, self.settings, __version__, pages)
-        inference = InferenceRoutes(Inference(self.recogniser), extensions)
-        routes: Routes = {
-            "/predict": {"POST": pictures.predict},
-            "/predict_batch": {"POST": pictures.predict_batch},
-            "/livez": {"GET": partial(_constant, HEALTHY)},
-            "/healthz": {"GET": partial(_constant, HEALTHY)},
-            "/readyz": {"GET": partial(_constant, HEALTHY)},
-            **inference.routes(),
-            **web.routes(pictures),
-            "/docs.json": {"GET": partial(_constant, json_reply(document))},
-            "/classify": {"POST": InnerApp(gateway.inner, self.check_images)},
-            "/metrics": {"GET": inner},
-            "/schema.json": {"GET": inner},
-            **(repository.routes() if repository else {}),
-        }
-        if repository is None and set(routes) != set(document["paths"]):
-            raise ConfigurationError(
-                f"/docs.json is not what the gateway answers: {set(routes) ^ set(document['paths'])} stand in one only"
-            )
-        metrics_path = {"/metrics"} if self.settings.metrics_open else set()
-        gateway.configure(routes, self.metrics, OPEN_PATHS | set(web.page.assets) | metrics_path, inference.missing)
+        inference = Inference(self.recogniser)
+        inference_routes = InferenceRoutes(inference, ["model_repository"] if repository else [])
+        routes = [
+            *self.page.routes(),
+            *pictures.routes(),
+            *self.look_inside.routes(pictures),
+            *inference_routes.routes(),
+            *health.routes(),
+            *bentoml_routes.routes(gateway.inner, self.check_images, metrics_open=self.settings.metrics_open),
+            *(repository.routes() if repository else []),
+        ]
+        outputs = [output["name"] for output in inference.metadata["outputs"]]
+        known = facts(self.recogniser.manifest, self.settings, outputs)
+        described = Description(routes, known, has_keys=bool(self.settings.api_key))
+        gateway.configure([*routes, described.route], self.metrics, inference_routes.missing)
 
 
 def trace(gateway: Gateway) -> None:
@@ -223,7 +214,3 @@ def trace(gateway: Gateway) -> None:
 
     provider = BentoMLContainer.tracer_provider.get()
     gateway.wrap(lambda app: OpenTelemetryMiddleware(app, tracer_provider=provider))
-
-
-async def _constant(reply: Reply, _: Request) -> Reply:
-    return reply

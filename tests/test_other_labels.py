@@ -66,7 +66,7 @@ def test_twelve_classes_come_out_of_every_route(http: httpx.Client) -> None:
     rows = http.post("/classify", json={"images": [[[0] * 28] * 28]}).raise_for_status().json()
     assert np.shape(rows) == (1, 12)
     assert 'digits_predictions_total{digit="ten"}' in http.get("/metrics").text
-    schema = http.get("/docs.json").json()["components"]["schemas"]["Prediction"]["properties"]
+    schema = http.get("/docs.json").json()["components"]["schemas"]["PredictionAnswer"]["properties"]
     assert schema["digit"]["enum"] == [*range(10), "half", "ten", None]
 
 

@@ -5,17 +5,53 @@ from __future__ import annotations
 import asyncio
 import http
 from collections.abc import Callable
+from typing import Annotated, Any
 
 import numpy as np
 import orjson
+from pydantic import Field
+from typing_extensions import TypedDict
 
-from service.errors import RequestError, ServiceError, UnsupportedType
-from service.gateway.messages import JSON, ASGIApp, Disconnected, Header, Message, Reply, Request, json_reply
+from service.api.health import TEXT
+from service.api.predict import Shares
+from service.api.schemas import Fact
+from service.contract import JSON, MAX_IMAGES
+from service.errors import PayloadTooLarge, RequestError, ServiceError, UnsupportedType
+from service.gateway.messages import ASGIApp, Disconnected, Header, Message, Reply, Request, json_reply
+from service.gateway.route import Route
 
 # The batchable API takes JSON alone. BentoML knows two more types: pickle (CVE-2025-27520), and forms, in which a
 # string in place of a file is a URL that it opens (CVE-2025-54381).
 WITHOUT_BODY = {"GET", "HEAD"}
 _DROPPED = {b"content-length", b"content-type", b"server", b"connection"}
+
+
+class ImagesBody(TypedDict):
+    """Images for the network."""
+
+    images: Annotated[list[Annotated[list[list[Any]], Fact("image")]], Field(min_length=1, max_length=MAX_IMAGES)]
+
+
+def routes(app: ASGIApp, check: Callable[[bytes], None], *, metrics_open: bool) -> list[Route]:
+    """Return the routes that BentoML's application answers behind the gateway.
+
+    Args:
+        app: BentoML's application.
+        check: raises RequestError for a body of `/classify` that the application would stumble over.
+        metrics_open: whether `/metrics` needs no API key.
+    """
+    inner = InnerApp(app)
+    return [
+        Route(
+            "POST", "/classify", InnerApp(app, check), "classify", "bentoml",
+            "Classify 28 × 28 images through BentoML's adaptive batching", {JSON: list[Shares]}, {JSON: ImagesBody},
+            errors=(RequestError, PayloadTooLarge, UnsupportedType),
+        ),
+        Route(
+            "GET", "/metrics", inner, "metrics", "operations", "Prometheus metrics", {TEXT: str}, is_open=metrics_open
+        ),
+        Route("GET", "/schema.json", inner, "schema", "operations", "BentoML's own schema", {JSON: Any}),
+    ]  # fmt: skip
 
 
 class InnerApp:
@@ -91,7 +127,7 @@ class _Collector:
         body = b"".join(self._chunks)
         if self._status >= 400:
             return _error(self._status, body)
-        kind = next((value for name, value in self._headers if name == b"content-type"), JSON)
+        kind = next((value for name, value in self._headers if name == b"content-type"), JSON.encode())
         return Reply(self._status, body, kind, tuple(h for h in self._headers if h[0] not in _DROPPED))
 
 

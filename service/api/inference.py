@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.api.inference_types import ModelMetadata, TensorMetadata
 from service.contract import MAX_PICTURES
 from service.errors import NotFound, RequestError, ServiceError
 from service.model.session import Outputs
@@ -39,8 +40,8 @@ class Inference:
         self.name, self.version = manifest.name, manifest.version
         self.image_shape = tuple(recogniser.session.image_shape)
         self._labels = None if is_plain(manifest.labels) else np.array([*manifest.labels, ""], object)  # -1: rejected
-        label = [] if self._labels is None else [{"name": "label", "datatype": "BYTES", "shape": [-1]}]
-        self.metadata: dict[str, Any] = {
+        label: list[TensorMetadata] = [{"name": "label", "datatype": "BYTES", "shape": [-1]}]
+        self.metadata: ModelMetadata = {
             "name": self.name,
             "versions": [self.version],
             "platform": "onnxruntime_onnx",
@@ -52,7 +53,7 @@ class Inference:
                 {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
                 {"name": "logits", "datatype": "FP32", "shape": [-1, len(manifest.labels)]},
                 {"name": "digit", "datatype": "INT64", "shape": [-1]},
-                *label,
+                *(label if self._labels is not None else []),
                 {"name": "rejected", "datatype": "BYTES", "shape": [-1]},
             ],
             "parameters": {"provider": recogniser.session.provider, "sha256": manifest.sha256},

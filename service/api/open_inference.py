@@ -7,13 +7,23 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from service import __version__
+from service.api.inference_types import (
+    InferAnswer,
+    InferRequestBody,
+    Live,
+    ModelMetadata,
+    ModelReady,
+    Ready,
+    ServerMetadata,
+)
 from service.api.open_inference_wire import HEADER_LENGTH, parse_infer, write_infer
+from service.contract import JSON, OCTETS
+from service.errors import NotFound, PayloadTooLarge, RequestError, UndecodablePicture
 from service.gateway.messages import Reply, Request, json_reply
+from service.gateway.route import Route
 
 if TYPE_CHECKING:
     from service.api.inference import Inference
-    from service.errors import NotFound
-    from service.gateway.dispatch import Handler
 
 EXTENSIONS = ("binary_tensor_data",)
 _MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/.*)?", re.DOTALL)
@@ -31,19 +41,45 @@ class InferenceRoutes:
         self._inference = inference
         self._extensions = [*EXTENSIONS, *extensions]
 
-    def routes(self) -> dict[str, dict[str, Handler]]:
-        """Path to method to handler, for the model with and without its version."""
-        table: dict[str, dict[str, Handler]] = {
-            "/v2": {"GET": self.server},
-            "/v2/health/live": {"GET": self.live},
-            "/v2/health/ready": {"GET": self.ready},
-        }
+    def routes(self) -> list[Route]:
+        """Return the routes, those of the model with and without its version."""
         model = f"/v2/models/{self._inference.name}"
-        for base in (model, f"{model}/versions/{self._inference.version}"):
-            table[base] = {"GET": self.model}
-            table[f"{base}/ready"] = {"GET": self.model_ready}
-            table[f"{base}/infer"] = {"POST": self.infer}
-        return table
+        return [
+            Route(
+                "GET", "/v2", self.server, "v2", "inference", "Name, version and extensions", {JSON: ServerMetadata}
+            ),
+            Route(
+                "GET", "/v2/health/live", self.live, "v2_live", "health", "Whether the server lives", {JSON: Live},
+                is_open=True,
+            ),
+            Route(
+                "GET", "/v2/health/ready", self.ready, "v2_ready", "health", "Whether it wants requests",
+                {JSON: Ready}, is_open=True, tells_readiness=True,
+            ),
+            *self._model_routes("model", model),
+            *self._model_routes("versioned", f"{model}/versions/{self._inference.version}"),
+        ]  # fmt: skip
+
+    def _model_routes(self, name: str, base: str) -> list[Route]:
+        return [
+            Route(
+                "GET", base, self.model, f"{name}_metadata", "inference", "Inputs and outputs", {JSON: ModelMetadata}
+            ),
+            Route(
+                "GET", f"{base}/ready", self.model_ready, f"{name}_ready", "inference", "Whether it serves",
+                {JSON: ModelReady}, tells_readiness=True,
+            ),
+            Route(
+                "POST", f"{base}/infer", self.infer, f"infer_{name}", "inference", "Classify tensors",
+                {JSON: InferAnswer, OCTETS: bytes}, {JSON: InferRequestBody, OCTETS: bytes},
+                headers={
+                    "Inference-Header-Content-Length": (
+                        "Length of the JSON part, where binary tensors follow it.", "^[0-9]{1,9}$",
+                    ),
+                },
+                errors=(RequestError, PayloadTooLarge, UndecodablePicture),
+            ),
+        ]  # fmt: skip
 
     def missing(self, path: str) -> NotFound | None:
         """Say what is wrong with a path that is none of the routes, where it names another model or version."""

@@ -7,11 +7,15 @@ import json
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from service.contract import OCTETS, Rejection
 from service.errors import ConfigurationError
+from service.gateway.messages import Reply, Request
+from service.gateway.route import Route
 
 WEB_FOLDER = Path(__file__).parents[1] / "web"
 INDEX = "index.html"
@@ -86,9 +90,26 @@ class Page:
             raise ConfigurationError(f"the page in {folder} has no {INDEX}, only {sorted(assets)}; install again")
         return cls(MappingProxyType(assets))
 
+    def routes(self) -> list[Route]:
+        """Return a route for each file; none needs a key."""
+        return [
+            Route(
+                "GET", path, partial(_answer, asset), f"page{path.replace('.', '_')}", "page", "A file of the page",
+                {asset.content_type.partition(";")[0]: Any}, other=(304,), is_open=True,
+            )
+            for path, asset in self.assets.items()
+        ]  # fmt: skip
+
     def get(self, path: str) -> Asset | None:
         """Return the asset at a URL path, or None where there is none."""
         return self.assets.get(path)
+
+
+async def _answer(asset: Asset, request: Request) -> Reply:
+    headers = tuple((name.encode(), value.encode()) for name, value in asset.headers.items() if name != "content-type")
+    if asset.is_fresh(request.headers.get(b"if-none-match", b"").decode("latin-1") or None):
+        return Reply(304, b"", asset.content_type.encode(), headers)
+    return Reply(200, asset.body, asset.content_type.encode(), headers)
 
 
 def _contract() -> bytes:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
 from typing_extensions import TypedDict
 
-from service.contract import FORM, MAX_PICTURES, OCTETS
-from service.errors import RequestError, ServiceError, UnsupportedType
+from service.api.schemas import Fact
+from service.contract import FORM, JSON, MAX_PICTURES, OCTETS, PICTURE_TYPES, Rejection
+from service.errors import PayloadTooLarge, RequestError, ServiceError, UndecodablePicture, UnsupportedType
 from service.gateway.forms import name_fields, parse_multipart
 from service.gateway.messages import ErrorAnswer, Reply, Request, error_content, json_reply
+from service.gateway.route import Route
 from service.recognition.async_recogniser import AsyncRecogniser
 from service.recognition.verdict import Prediction
 
@@ -15,21 +20,48 @@ DECIMALS = 6  # of a probability: a float32 has about seven
 RAW_TYPES = f"image/*, {OCTETS} or {FORM}"
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Shares = Annotated[list[Share], Fact("classes")]
+Picture = Annotated[bytes, Fact("picture")]
+
+
 class Model(TypedDict):
     """Who answered."""
 
-    name: str
-    version: str
+    name: Annotated[str, Fact("name")]
+    version: Annotated[str, Fact("version")]
 
 
 class PredictionAnswer(TypedDict):
     """The answer to one picture; `digit` is null exactly where `rejected` is not. Shares have six decimals."""
 
-    digit: int | str | None
-    confidence: float
-    probabilities: list[float]
-    rejected: str | None
+    digit: Annotated[int | str | None, Fact("label")]
+    confidence: Share
+    probabilities: Shares
+    rejected: Rejection | None
     model: Model
+
+
+class PredictionsAnswer(TypedDict):
+    """The answer to each picture, or what is wrong with it, in order."""
+
+    predictions: list[PredictionAnswer | ErrorAnswer]
+
+
+class PictureForm(TypedDict):
+    """One picture."""
+
+    image: Picture
+
+
+class PicturesForm(TypedDict):
+    """Pictures in order, all in fields of one name."""
+
+    images: Annotated[list[Picture], Field(min_length=1, max_length=MAX_PICTURES)]
+
+
+ONE_PICTURE = {**dict.fromkeys(PICTURE_TYPES, Picture), FORM: PictureForm}
+PICTURE_ERRORS = (RequestError, PayloadTooLarge, UnsupportedType, UndecodablePicture)
 
 
 class PictureRoutes:
@@ -47,6 +79,20 @@ class PictureRoutes:
         self._labels = [int(label) if label.isdecimal() else label for label in manifest.labels]
         self._model: Model = {"name": manifest.name, "version": manifest.version}
 
+    def routes(self) -> list[Route]:
+        """Return the routes of pictures."""
+        return [
+            Route(
+                "POST", "/predict", self.predict, "predict", "pictures", "Classify one picture",
+                {JSON: PredictionAnswer}, ONE_PICTURE, errors=PICTURE_ERRORS,
+            ),
+            Route(
+                "POST", "/predict_batch", self.predict_batch, "predict_batch", "pictures",
+                "Classify pictures, each by itself", {JSON: PredictionsAnswer}, {FORM: PicturesForm},
+                errors=(RequestError, PayloadTooLarge, UnsupportedType),
+            ),
+        ]  # fmt: skip
+
     async def predict(self, request: Request) -> Reply:
         """Answer one picture."""
         answer = await self.recogniser.picture(await self.read_picture(request))
@@ -61,7 +107,8 @@ class PictureRoutes:
         pictures = [part.data for part in parts if part.name == "images"]
         if not pictures:
             raise RequestError(f"the form has {name_fields(parts)}; expected one or more parts named 'images'")
-        return json_reply({"predictions": await self.answers(pictures)})
+        answer: PredictionsAnswer = {"predictions": await self.answers(pictures)}
+        return json_reply(answer)
 
     async def read_picture(self, request: Request) -> bytes:
         """Take the one picture out of a request: the form field `image`, or the raw body."""

@@ -10,21 +10,49 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import orjson
+from typing_extensions import TypedDict
 
-from service.errors import ArtifactError, ConfigurationError, NotFound, RequestError, ServiceError
+from service.contract import JSON
+from service.errors import ArtifactError, ConfigurationError, NotFound, PayloadTooLarge, RequestError, ServiceError
 from service.gateway.messages import Reply, Request, json_reply
+from service.gateway.route import Route
 from service.model.artifact import SERVING_FILE, Artifact, latest_version, load_artifact, pinned_version, versions_of
 from service.model.session import DigitSession
-
-if TYPE_CHECKING:
-    from service.gateway.dispatch import Handler
 
 logger = logging.getLogger("bentoml.service.repository")
 
 LOOK_S = 0.5  # how often a worker looks whether another one has changed the version
+
+
+class VersionState(TypedDict):
+    """One version, and whether it serves."""
+
+    name: str
+    version: str
+    state: Literal["READY", "UNAVAILABLE"]
+    reason: str
+
+
+class LoadParameters(TypedDict, total=False):
+    """The version that is wanted; the highest, if none is named."""
+
+    version: str
+
+
+class LoadRequest(TypedDict, total=False):
+    """What is to serve."""
+
+    parameters: LoadParameters
+
+
+class LoadAnswer(TypedDict):
+    """What serves now."""
+
+    name: str
+    version: str
 
 
 class Repository:
@@ -59,12 +87,19 @@ class Repository:
         self._changing = asyncio.Lock()
         self._refused: str | None = None  # a version in the file that could not be loaded: not tried twice a second
 
-    def routes(self) -> dict[str, dict[str, Handler]]:
-        """Path to method to handler."""
-        return {
-            "/v2/repository/index": {"POST": self.index},
-            f"/v2/repository/models/{self._name}/load": {"POST": self.load},
-        }
+    def routes(self) -> list[Route]:
+        """Return the routes of the repository."""
+        path = f"/v2/repository/models/{self._name}/load"
+        return [
+            Route(
+                "POST", "/v2/repository/index", self.index, "index", "operations", "List the versions",
+                {JSON: list[VersionState]},
+            ),
+            Route(
+                "POST", path, self.load, "load", "operations", "Change to another version",
+                {JSON: LoadAnswer}, {JSON: LoadRequest}, errors=(RequestError, PayloadTooLarge, NotFound),
+            ),
+        ]  # fmt: skip
 
     async def index(self, _: Request) -> Reply:
         """List the versions, and which of them serves."""

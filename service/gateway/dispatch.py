@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +31,7 @@ from service.gateway.messages import (
     send_reply,
 )
 from service.gateway.pace import PaceLimits
+from service.gateway.route import Handler, Route, is_v2
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("bentoml.service.gateway")  # below BentoML's logger, whose handlers are configured
 access_log = logging.getLogger("bentoml.service.access")
 
-Handler = Callable[[Request], Awaitable[Reply]]
-Routes = Mapping[str, Mapping[str, Handler]]
 Missing = Callable[[str], NotFound | None]
 
 NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
@@ -52,11 +51,12 @@ class Draining(Overloaded):
     code = "draining"
 
 
-class Route(NamedTuple):
-    """What a path does, by method, and whether it needs an API key where there are any."""
+class _Path(NamedTuple):
+    """What a path does, by method, whether it needs an API key, and whether it tells that the server is ready."""
 
-    methods: Mapping[str, Handler]
+    methods: dict[str, Handler]
     needs_key: bool
+    tells_readiness: bool
 
 
 class Gateway:
@@ -82,26 +82,23 @@ class Gateway:
         self._keys = Keys(key.get_secret_value() for key in settings.api_key)
         self._origins = Origins(settings.cors_origins)
         self._ids = RequestIds()
-        self._routes: dict[str, Route] = {}
+        self._routes: dict[str, _Path] = {}
         self._on_startup: list[Callable[[], None]] = []
         self._metrics: Metrics | None = None
         self._missing: Missing | None = None
         self._http: ASGIApp = self._answer
         self._always: tuple[Header, ...] = (NOSNIFF,)
 
-    def configure(
-        self, routes: Routes, metrics: Metrics, open_paths: Collection[str] = (), missing: Missing | None = None
-    ) -> None:
-        """Set the routes (path to method to handler), and which of them stay open where API keys are set.
-
-        `missing` may say more of a path that is no route than that it is none.
+    def configure(self, routes: Iterable[Route], metrics: Metrics, missing: Missing | None = None) -> None:
+        """Set the routes; `missing` may say more of a path that is no route than that it is none.
 
         May be called again: requests that have begun end with the handlers that they began with.
         """
-        self._routes = {
-            path: Route(methods, needs_key=bool(self._keys) and path not in open_paths)
-            for path, methods in routes.items()
-        }
+        self._routes = {}
+        for route in routes:
+            needs_key = bool(self._keys) and not route.is_open
+            path = self._routes.setdefault(route.path, _Path({}, needs_key, route.tells_readiness))
+            path.methods[route.method] = route.handler
         self._metrics = metrics
         self._missing = missing
         if CLOSE in self._always:
@@ -118,9 +115,9 @@ class Gateway:
     def drain(self) -> None:
         """Say "not ready" from now on, and "Connection: close" on every answer; go on answering."""
         self._always = (NOSNIFF, CLOSE)
-        for path, route in self._routes.items():
-            if path.endswith(("/ready", "/readyz")):
-                self._routes[path] = Route({"GET": _draining}, route.needs_key)
+        for path in self._routes.values():
+            if path.tells_readiness:
+                path.methods["GET"] = _draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
@@ -140,13 +137,13 @@ class Gateway:
             with Deadline(request, self._timeout_s, self._pace):
                 reply = await self._find(route, request)(request)
         except ServiceError as error:
-            reply = error_reply(error, v2=request.path.startswith("/v2"))
+            reply = error_reply(error, v2=is_v2(request.path))
         except Disconnected:
             reply = None
         except Exception as error:
             logger.exception("unexpected %s", type(error).__name__, extra={"of_request": request_id.decode()})
             problem = ServiceError("unexpected error; the server's log has the details under the X-Request-ID")
-            reply = error_reply(problem, v2=request.path.startswith("/v2"))
+            reply = error_reply(problem, v2=is_v2(request.path))
         finally:
             request.release()
         if reply is not None:
@@ -161,7 +158,7 @@ class Gateway:
                 await send_reply(send, reply, extra, head=request.method == "HEAD")
         self._record(request, route, request_id, reply, perf_counter() - started)
 
-    def _find(self, route: Route | None, request: Request) -> Handler:
+    def _find(self, route: _Path | None, request: Request) -> Handler:
         method = request.method
         if route is None:
             if self._keys:
@@ -183,7 +180,7 @@ class Gateway:
         return self._origins.preflight(_allowed(self._routes[request.path]))
 
     def _record(
-        self, request: Request, route: Route | None, request_id: bytes, reply: Reply | None, seconds: float
+        self, request: Request, route: _Path | None, request_id: bytes, reply: Reply | None, seconds: float
     ) -> None:
         """Count and log by route: a path that is none of ours is the client's text, and never a label or a log line."""
         name = request.path if route is not None else "other"
@@ -213,7 +210,7 @@ class Gateway:
         await self.inner(scope, receive, watch)
 
 
-def _allowed(route: Route) -> list[str]:
+def _allowed(route: _Path) -> list[str]:
     return [*route.methods, "HEAD"] if "GET" in route.methods else list(route.methods)
 
 

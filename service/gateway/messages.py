@@ -54,6 +54,12 @@ class ErrorAnswer(TypedDict):
     error: ErrorDetail
 
 
+class ErrorV2Answer(TypedDict):
+    """What went wrong, on a route of the Open Inference Protocol."""
+
+    error: str
+
+
 class BodyLimits:
     """How large one body may be, and all bodies that one process holds at a time, in bytes."""
 
@@ -206,7 +212,7 @@ def error_reply(error: ServiceError, *, v2: bool = False) -> Reply:
         headers = ((b"allow", error.allowed.encode()),)
     elif error.status == 401:
         headers = ((b"www-authenticate", b"Bearer"),)
-    content = {"error": str(error)} if v2 else error_content(error)
+    content: ErrorAnswer | ErrorV2Answer = {"error": str(error)} if v2 else error_content(error)
     return json_reply(content, error.status, headers)
 
 

@@ -5,10 +5,52 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Literal, NotRequired
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from typing_extensions import TypedDict
+
+
+class PackedTensor(TypedDict):
+    """An array in C order; where `dtype` is uint8, the numbers are `scale` times the bytes."""
+
+    shape: list[int]
+    dtype: Literal["uint8", "float32"]
+    scale: NotRequired[float]
+    data: Annotated[str, Field(description="base64; float32 is little-endian")]
+
+
+class OcclusionContent(TypedDict):
+    """Squares that were hidden in turn."""
+
+    patch: Annotated[int, Field(description="side of the square that is hidden, in pixels")]
+    stride: Annotated[int, Field(description="pixels from one square to the next")]
+    drop: Annotated[
+        list[list[float]], Field(description="by how much the winner's probability falls when that place is hidden")
+    ]
+
+
+class ExplanationContent(TypedDict):
+    """An explanation as JSON."""
+
+    input: Annotated[PackedTensor, Field(description="what the network saw: 0 background, 255 ink")]
+    input_range: Annotated[
+        list[float], Field(description="what it calculates with where a pixel is 0 and where it is 255")
+    ]
+    probabilities: Annotated[
+        list[float], Field(description="of this one look; a doubtful picture's `prediction` comes from nine")
+    ]
+    labels: Annotated[list[str], Field(description="what the classes are called")]
+    maps: Annotated[
+        dict[str, PackedTensor], Field(description="by layer, after ReLU or pooling: channels, height, width")
+    ]
+    weights: Annotated[
+        dict[str, PackedTensor],
+        Field(description="kernels (out, in, height, width) and biases of both convolutions"),
+    ]
+    occlusion: OcclusionContent
 
 
 @dataclass(frozen=True)
@@ -36,7 +78,7 @@ class Explanation:
     occlusion: NDArray[np.float32]
     patch: tuple[int, int]
 
-    def to_json_dict(self) -> dict[str, Any]:
+    def to_json_dict(self) -> ExplanationContent:
         """Return it as JSON types, about 50 KB: arrays are base64, maps in 8 bits of their maximum, weights exact."""
         patch, stride = self.patch
         return {
@@ -50,55 +92,17 @@ class Explanation:
         }
 
 
-def _quantised(values: NDArray[np.float32]) -> dict[str, Any]:
+def _quantised(values: NDArray[np.float32]) -> PackedTensor:
     """Round values, which are never negative behind a ReLU, to 255ths of their maximum."""
     scale = float(values.max()) / 255 or 1.0
     return _bytes(np.rint(values / scale).astype(np.uint8), scale)
 
 
-def _bytes(values: NDArray[np.uint8], scale: float) -> dict[str, Any]:
+def _bytes(values: NDArray[np.uint8], scale: float) -> PackedTensor:
     data = base64.b64encode(values.tobytes()).decode("ascii")
     return {"shape": list(values.shape), "dtype": "uint8", "scale": round(scale, 9), "data": data}
 
 
-def _floats(values: NDArray[np.float32]) -> dict[str, Any]:
+def _floats(values: NDArray[np.float32]) -> PackedTensor:
     data = base64.b64encode(values.astype("<f4").tobytes()).decode("ascii")
     return {"shape": list(values.shape), "dtype": "float32", "data": data}
-
-
-_TENSOR = {
-    "type": "object",
-    "description": "an array in C order; of dtype uint8, the numbers are `scale` times the bytes",
-    "required": ["shape", "dtype", "data"],
-    "properties": {
-        "shape": {"type": "array", "items": {"type": "integer"}},
-        "dtype": {"enum": ["uint8", "float32"]},
-        "scale": {"type": "number"},
-        "data": {"type": "string", "description": "base64; float32 is little-endian"},
-    },
-}
-_TENSORS = {"type": "object", "additionalProperties": _TENSOR}
-_NUMBERS = {"type": "array", "items": {"type": "number"}}
-
-# JSON Schema of `Explanation.to_json_dict`, for the API's description.
-PROPERTIES: dict[str, Any] = {
-    "input": _TENSOR | {"description": "what the network saw: 0 background, 255 ink"},
-    "input_range": _NUMBERS | {"description": "what it calculates with where a pixel is 0 and where it is 255"},
-    "probabilities": _NUMBERS | {"description": "of this one look; a doubtful picture's `prediction` comes from nine"},
-    "labels": {"type": "array", "items": {"type": "string"}, "description": "what the classes are called"},
-    "maps": _TENSORS | {"description": "by layer, after ReLU or pooling: channels, height, width"},
-    "weights": _TENSORS | {"description": "kernels (out, in, height, width) and biases of both convolutions"},
-    "occlusion": {
-        "type": "object",
-        "required": ["patch", "stride", "drop"],
-        "properties": {
-            "patch": {"type": "integer", "description": "side of the square that is hidden, in pixels"},
-            "stride": {"type": "integer", "description": "pixels from one square to the next"},
-            "drop": {
-                "type": "array",
-                "items": _NUMBERS,
-                "description": "by how much the winner's probability falls when that place is hidden",
-            },
-        },
-    },
-}

@@ -23,6 +23,8 @@ exec(source.replace(line, line + more), module.__dict__)
 
 from prometheus_client import REGISTRY, generate_latest
 from service.api.openapi import describe
+from service.api.predict import PictureRoutes
+from service.api.schemas import facts
 from service.api.page import Page
 from service.errors import UndecodablePicture
 from service.model.artifact import load_artifact
@@ -31,13 +33,14 @@ from service.settings import SHIPPED_MODEL, Settings
 from service.telemetry.metrics import Metrics
 
 manifest = load_artifact(SHIPPED_MODEL).manifest
+routes = PictureRoutes(types.SimpleNamespace(manifest=manifest)).routes()
 Metrics(manifest, "cpu")
 try:
     preprocess(b"junk")
 except UndecodablePicture as error:
     said = str(error)
 print(json.dumps({{
-    "openapi": json.dumps(describe(manifest, Settings(), "0")),
+    "openapi": json.dumps(describe(routes, facts(manifest, Settings(), []), has_keys=False)),
     "page": Page.load().get("/contract.js").body.decode(),
     "metrics": generate_latest(REGISTRY).decode(),
     "error": said,

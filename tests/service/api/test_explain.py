@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from serving import Server
 
 import service.api.explain
-from service.api.explain import MAX_EXPLAINING, WebRoutes
+from service.api.explain import MAX_EXPLAINING, LookInside
 from service.api.page import Page
 from service.errors import Overloaded
 
@@ -104,8 +104,8 @@ def test_all_versions_share_one_thread_and_one_limit(monkeypatch: pytest.MonkeyP
         return SimpleNamespace(recogniser=recogniser, read_picture=read_picture, answer=str)
 
     async def scenario() -> None:
-        web = WebRoutes(Page.load())
-        old, new = (web.routes(pictures(version))["/explain"]["POST"] for version in ("1", "2"))
+        web = LookInside()
+        old, new = (web.routes(pictures(version))[0].handler for version in ("1", "2"))
         request: Any = None
         waiting = [asyncio.ensure_future(one(request)) for one in [old, new] * (MAX_EXPLAINING // 2)]
         await asyncio.sleep(0)

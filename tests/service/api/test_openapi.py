@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,3 +45,29 @@ def test_the_description_names_the_routes_of_the_design(server: Server) -> None:
         "/metrics",
         "/readyz",
     } <= set(paths)
+
+
+def test_what_needs_a_key_is_what_the_description_says(locked: Server) -> None:
+    """Each route without a key: 401 where the description asks for one, anything else where it does not."""
+    document = httpx.get(f"{locked.url}/docs.json").json()
+    asked = {True: 0, False: 0}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            status = httpx.request(method, locked.url + path).status_code
+            assert (status == 401) == ("security" in operation), (path, method)
+            asked["security" in operation] += 1
+    assert min(asked.values()) > 5
+
+
+def test_every_operation_has_a_name_of_its_own(server: Server) -> None:
+    """Generated clients call their methods by it."""
+    paths = httpx.get(f"{server.url}/docs.json").json()["paths"]
+    names = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
+    assert len(names) == len(set(names))
+
+
+def test_all_who_ask_for_the_description_get_the_same(server: Server) -> None:
+    """It is made when it is first asked for; eight at once are no trouble."""
+    with ThreadPoolExecutor(8) as pool:
+        documents = list(pool.map(lambda _: httpx.get(f"{server.url}/docs.json").content, range(8)))
+    assert len(set(documents)) == 1

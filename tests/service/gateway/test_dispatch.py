@@ -14,6 +14,7 @@ from service.api.bentoml_routes import InnerApp, check_images
 from service.errors import ServiceError
 from service.gateway.dispatch import Gateway
 from service.gateway.messages import Message, Reply, Request, json_reply
+from service.gateway.route import Route
 from service.settings import Settings
 
 
@@ -63,7 +64,14 @@ def gateway(counts: Counts | None = None, routes: dict[str, Any] | None = None, 
     """A gateway with a few routes."""
     made = Gateway(nothing, Settings(**settings))
     table = {"/echo": {"POST": echo}, "/hello": {"GET": hello}, "/readyz": {"GET": hello}, "/broken": {"GET": broken}}
-    made.configure(table | (routes or {}), counts or Counts(), {"/readyz"})  # type: ignore[arg-type]
+    made.configure(
+        [
+            Route(method, path, handler, path, "", "", {}, is_open=path == "/readyz", tells_readiness=path == "/readyz")
+            for path, methods in (table | (routes or {})).items()
+            for method, handler in methods.items()
+        ],
+        counts or Counts(),  # type: ignore[arg-type]
+    )
     return made
 
 

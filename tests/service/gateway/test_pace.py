@@ -13,6 +13,7 @@ import service.gateway.pace
 from service.gateway.dispatch import Gateway
 from service.gateway.messages import Message, Reply, Request
 from service.gateway.pace import RATE_WINDOW_S, Pace, PaceLimits
+from service.gateway.route import Route
 from service.settings import Settings
 
 LIMITS = PaceLimits(whole_s=100, pause_s=5, kib_s=8)
@@ -83,7 +84,7 @@ def upload(parts: list[float], before_answer_s: float, **settings: Any) -> int:
 
     gateway = Gateway(inner, Settings(body_kib_s=0, **settings))
     metrics: Any = type("Metrics", (), {"request": lambda *_: None})()
-    gateway.configure({"/picture": {"POST": handler}}, metrics)
+    gateway.configure([Route("POST", "/picture", handler, "", "", "", {})], metrics)
     scope = {"type": "http", "method": "POST", "path": "/picture", "headers": [(b"expect", b"")]}
     asyncio.run(gateway(scope, receive, send))
     status: int = sent[0]["status"]

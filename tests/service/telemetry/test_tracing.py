@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from service.app import trace
 from service.gateway.dispatch import Gateway
 from service.gateway.messages import Message, Reply, Request
+from service.gateway.route import Route
 from service.settings import Settings
 
 
@@ -64,7 +65,7 @@ def gateway() -> Gateway:
         return Reply(200, b"{}")
 
     one = Gateway(nothing, Settings())
-    one.configure({"/hello": {"GET": hello}}, None)  # type: ignore[arg-type]
+    one.configure([Route("GET", "/hello", hello, "", "", "", {})], None)  # type: ignore[arg-type]
     return one
 
 

@@ -1,0 +1,61 @@
+"""A route: where requests go, who answers them, and what the API's description says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.errors import DeadlineExceeded, Overloaded, RequestTimeout, ServiceError, Unauthorised
+from service.gateway.messages import Reply, Request
+
+Handler = Callable[[Request], Awaitable[Reply]]
+Content = Mapping[str, Any]
+"""Media type to the type of what is written in it, as pydantic reads types; `Any` says nothing of it."""
+
+EVERYWHERE: tuple[type[ServiceError], ...] = (Unauthorised, RequestTimeout, Overloaded, DeadlineExceeded)
+"""What the gateway itself may answer on any route."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """One path and method.
+
+    Attributes:
+        method, path: what a request must have, exactly; GET answers HEAD too.
+        handler: answers it.
+        name: unique, for generated clients.
+        tag: the group that it stands in.
+        summary: what it does, in a few words.
+        answer: of status 200.
+        body: of the request, or None.
+        headers: of the request, each with what it means and a pattern.
+        errors: what its handler may raise beside `EVERYWHERE`.
+        other: statuses without content that are no errors.
+        is_open: needs no API key.
+        tells_readiness: says 503 while the server drains.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    name: str
+    tag: str
+    summary: str
+    answer: Content
+    body: Content | None = None
+    headers: Mapping[str, tuple[str, str]] | None = None
+    errors: tuple[type[ServiceError], ...] = ()
+    other: tuple[int, ...] = ()
+    is_open: bool = False
+    tells_readiness: bool = False
+
+    @property
+    def statuses(self) -> list[int]:
+        """Every status of an error, in order."""
+        return sorted({error.status for error in (*self.errors, *EVERYWHERE)})
+
+
+def is_v2(path: str) -> bool:
+    """Tell whether a path is of the Open Inference Protocol, whose errors have a form of their own."""
+    return path == "/v2" or path.startswith("/v2/")
