@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.hostile import Attack, attacks
+from benchmarks.chaos.attacks import attacks
+from benchmarks.chaos.wire import Attack
 
 if TYPE_CHECKING:
     from serving import Server

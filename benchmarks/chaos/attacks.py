@@ -9,11 +9,12 @@ import random
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.chaos.attacks_v2 import header_length, lying_tensor, odd_json, odd_tensor
+from benchmarks.chaos.wire import INFER, Attack, post
 from service import contract
 
 TYPES = (
@@ -27,14 +28,6 @@ TYPES = (
     "multipart/form-data",
 )
 FORMATS = tuple(each.name for each in contract.FORMATS)
-INFER = "/v2/models/digits/infer"
-
-
-class Attack(NamedTuple):
-    """One request as it goes over the wire, and a name that says what is wrong with it."""
-
-    name: str
-    wire: bytes
 
 
 def attacks(count: int, seed: int) -> Iterator[Attack]:
@@ -46,10 +39,10 @@ def attacks(count: int, seed: int) -> Iterator[Attack]:
         _bomb,
         _typed,
         _form,
-        _tensor,
-        _lying_tensor,
-        _header_length,
-        _json,
+        odd_tensor,
+        lying_tensor,
+        header_length,
+        odd_json,
         _path,
         _pickle,
         _url,
@@ -126,81 +119,6 @@ def _form(choose: random.Random, files: dict[str, bytes]) -> Attack:
     )
     kind = choose.choice(["multipart/form-data; boundary=b", "multipart/form-data", 'multipart/form-data; boundary=""'])
     return Attack("broken form", post(choose.choice(["/predict", "/predict_batch"]), choose.choice(bodies), kind))
-
-
-def _tensor(choose: random.Random, _: dict[str, bytes]) -> Attack:
-    odd = choose.choice
-    entry = {
-        "name": odd(["images", "pictures", "", "x" * 1000, None, 7, "../images"]),
-        "datatype": odd(["UINT8", "BYTES", "FP32", None, 8, "uint8"]),
-        "shape": odd(
-            [[1, 28, 28], [0, 28, 28], [-1, 28, 28], [2**62, 28, 28], [1], [1.5, 28, 28], None, [True, 28, 28], [[1]]]
-        ),
-        "data": odd(
-            [
-                [0] * 784,
-                [],
-                None,
-                "0",
-                [0] * 785,
-                [[0]],
-                [None] * 784,
-                [1e400] * 784,
-                [-1] * 784,
-                [2**70] * 784,
-                ["a"],
-                [{}],
-            ]
-        ),
-    }
-    content = {
-        "inputs": odd([[entry], [entry] * 20, entry, []]),
-        "outputs": odd([None, [], [{"name": "none"}], [7], "x"]),
-    }
-    return Attack("odd tensor", post(INFER, json.dumps(content).encode(), "application/json"))
-
-
-def _lying_tensor(choose: random.Random, files: dict[str, bytes]) -> Attack:
-    size = choose.choice([0, 784, 783, -1, 2**40, "784", None])
-    shape = choose.choice([[1, 28, 28], [100, 28, 28], [2**31, 28, 28]])
-    name, datatype = choose.choice([("images", "UINT8"), ("pictures", "BYTES")])
-    shape = shape if name == "images" else shape[:1]
-    head = json.dumps(
-        {"inputs": [{"name": name, "datatype": datatype, "shape": shape, "parameters": {"binary_data_size": size}}]}
-    )
-    tail = choose.choice(
-        [bytes(784), b"", struct.pack("<I", 2**32 - 1) + files["PNG"], struct.pack("<I", 0) * 5000, bytes(200_000)]
-    )
-    return Attack(
-        "lying tensor",
-        post(INFER, head.encode() + tail, "application/octet-stream", f"Inference-Header-Content-Length: {len(head)}"),
-    )
-
-
-def _header_length(choose: random.Random, _: dict[str, bytes]) -> Attack:
-    length = choose.choice(["-1", "0", "99999999", "9" * 5000, "1e3", "abc", "", " 5", "\xb2"])
-    return Attack(
-        f"header length {length[:10]!r}",
-        post(INFER, b'{"inputs": []}', "application/json", f"Inference-Header-Content-Length: {length}"),
-    )
-
-
-def _json(choose: random.Random, _: dict[str, bytes]) -> Attack:
-    deep = choose.choice([100, 100_000])
-    bodies = (
-        b"[" * deep + b"]" * deep,
-        b'{"inputs":' * deep,
-        b"\xff\xfe" + b"{}",
-        b'{"inputs": [{"name": "images", "name": "pictures"}]}',
-        b"1" * 100_000,
-        b'{"inputs": NaN}',
-        b'"\\ud800"',
-        b'{"id": "\\ud800", "inputs": [{"name": "images", "datatype": "UINT8", "shape": [1,28,28], "data": ['
-        + b"0," * 783
-        + b"0]}]}",
-        b'{"images": ' + b"[" * deep + b"0" + b"]" * deep + b"}",
-    )
-    return Attack("odd JSON", post(choose.choice([INFER, "/classify"]), choose.choice(bodies), "application/json"))
 
 
 def _path(choose: random.Random, _: dict[str, bytes]) -> Attack:
@@ -284,19 +202,6 @@ def _framing(choose: random.Random, files: dict[str, bytes]) -> Attack:
         b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: Y\r\n\r\n",
     )
     return Attack("framing", choose.choice(wires))
-
-
-def post(path: str, body: bytes, kind: str, *more: str) -> bytes:
-    """Write a POST request as it goes over the wire."""
-    head = [
-        f"POST {path} HTTP/1.1",
-        "Host: a",
-        f"Content-Type: {kind}",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-        *more,
-    ]
-    return ("\r\n".join(head) + "\r\n\r\n").encode("latin-1") + body
 
 
 def png(width: int, height: int, data: bytes) -> bytes:
