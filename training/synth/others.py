@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synth import paper
-from training.synth.scenes import PENS, Digit, Rng, letter
+from training.synth.drawing import Drawing
+from training.synth.scenes import PENS, Rng, letter
 from training.synth.strokes import Strokes, draw, join, polyline, warp
 
 LETTERS = "ABCDEFGHJKLMNPQRTUVWXYabdefhkmnprtuwxy#&@%?+=*"
@@ -90,7 +91,7 @@ def doodle(rng: Rng) -> paper.Sheet:
     return sheet_of(rng, _drawn(polyline(*corners, bend=rng.normal(0, 0.2)), side, rng))
 
 
-def several(digits: list[Digit], rng: Rng) -> paper.Sheet:
+def several(digits: list[Drawing], rng: Rng) -> paper.Sheet:
     """Write two or more digits side by side."""
     height = int(rng.integers(50, 300))
     count = len(digits)

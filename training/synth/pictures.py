@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.errors import DataError
-from training.synth import others
+from training.synth import boards, lossy, others
+from training.synth.drawing import Digit, Drawing
 from training.synth.paper import Sheet
-from training.synth.scenes import Digit, Rng, canvas, cropped, form, photo, printed, tight
+from training.synth.scenes import Rng, canvas, cropped, form, photo, printed, tight
 
 Scene = Sheet | NDArray[np.uint8]
 
@@ -24,15 +25,29 @@ Scene = Sheet | NDArray[np.uint8]
 class Kind:
     """One kind of picture: how its scene is made and which files it comes in."""
 
-    scene: Callable[[Digit, Rng], Scene]
+    scene: Callable[[Drawing, Rng], Scene]
     files: tuple[str, ...] = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+
+
+def _unchanged(drawing: Drawing, _: Rng) -> Scene:
+    return _digit(drawing).pixels
+
+
+def _printed(drawing: Drawing, rng: Rng) -> Scene:
+    return printed(_digit(drawing).label, rng)
+
+
+def _digit(drawing: Drawing) -> Digit:
+    if not isinstance(drawing, Digit):
+        raise DataError(f"a {type(drawing).__name__} has no MNIST pixels; this kind takes a Digit.")
+    return drawing
 
 
 _PHOTO: Final = ("JPEG",)
 _CANVAS: Final = ("PNG", "PNG", "JPEG", "WEBP", "GIF", "BMP")
 
 DIGIT_KINDS: Final[dict[str, Kind]] = {
-    "mnist": Kind(lambda digit, _: digit.pixels, ("PNG",)),
+    "mnist": Kind(_unchanged, ("PNG",)),
     "photo": Kind(photo, _PHOTO),
     "photo_shadow": Kind(partial(photo, feature="shadow"), _PHOTO),
     "photo_hard_shadow": Kind(partial(photo, feature="hard shadow"), _PHOTO),
@@ -59,7 +74,14 @@ DIGIT_KINDS: Final[dict[str, Kind]] = {
     "form_comb": Kind(partial(form, comb=True), ("PNG", "JPEG", "TIFF")),
     "usps": Kind(partial(tight, stretch=False, binary=False), ("PNG",)),
     "semeion": Kind(partial(tight, stretch=True, binary=True), ("PNG",)),
-    "printed": Kind(lambda digit, rng: printed(digit.label, rng), _CANVAS),
+    "thin": Kind(lossy.thin, ("PNG",)),
+    "reduced": Kind(lossy.reduced, ("PNG",)),
+    "soft_marker": Kind(lossy.soft_marker, _PHOTO),
+    "out_of_focus": Kind(lossy.out_of_focus, _PHOTO),
+    "chalk": Kind(boards.chalk, _PHOTO),
+    "marker": Kind(boards.marker, _PHOTO),
+    "faint": Kind(boards.faint, _PHOTO),
+    "printed": Kind(_printed, _CANVAS),
 }
 OTHER_KINDS: Final[dict[str, Kind]] = {
     "blank": Kind(lambda _, rng: others.empty(rng, kind="plain")),
@@ -93,8 +115,17 @@ def synthesise_grey(kind: str, digit_u8: NDArray[np.uint8], label: int, rng: Rng
     Raises:
         DataError: there is no such kind.
     """
+    return render_grey(kind, Digit(digit_u8, label, rng), rng)
+
+
+def render_grey(kind: str, drawing: Drawing, rng: Rng) -> NDArray[np.uint8]:
+    """Make the decoded grey picture of a kind, uint8 [H, W], of anything that can be written on a sheet.
+
+    Raises:
+        DataError: there is no such kind, or it is one that only MNIST's digits have.
+    """
     chosen = _kind(kind)
-    scene = chosen.scene(Digit(digit_u8, label, rng), rng)
+    scene = chosen.scene(drawing, rng)
     pixels = scene.render(rng, colour=False) if isinstance(scene, Sheet) else scene
     if chosen.files[rng.integers(len(chosen.files))] not in ("JPEG", "EXIF"):
         return pixels

@@ -11,10 +11,11 @@ import hashlib
 import logging
 import multiprocessing
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +42,11 @@ CANVASES = (
 )
 FORMS = ("form", "form_comb", "scan_cmyk")
 TIGHT = ("usps", "semeion")
+HARD = ("thin", "reduced", "soft_marker", "out_of_focus", "chalk", "marker", "faint")
 
 Images = NDArray[np.uint8]
+Made = tuple[Images, NDArray[np.bool_]]
+AnyTask = TypeVar("AnyTask", bound="Task")
 
 
 @dataclass(frozen=True)
@@ -53,21 +57,28 @@ class PoolPlan:
     canvas: int = 800
     form: int = 2000
     tight: int = 4000
+    hard: int = 500
     other: int = 1200
     seed: int = 0
 
     def counts(self) -> dict[str, int]:
         """Return the number of pictures by kind."""
-        groups = ((PHOTOS, self.photo), (CANVASES, self.canvas), (FORMS, self.form), (TIGHT, self.tight))
+        groups = (
+            (PHOTOS, self.photo),
+            (CANVASES, self.canvas),
+            (FORMS, self.form),
+            (TIGHT, self.tight),
+            (HARD, self.hard),
+        )
         counts = {kind: count for kinds, count in groups for kind in kinds}
         return counts | dict.fromkeys(OTHER_KINDS, self.other)
 
 
 # For choosing thresholds, from digits held out of training.
-VALIDATION_PLAN = PoolPlan(photo=60, canvas=60, form=200, tight=400, other=200, seed=1)
+VALIDATION_PLAN = PoolPlan(photo=60, canvas=60, form=200, tight=400, hard=60, other=200, seed=1)
 
 # For the model card, from the digits of the test set.
-TEST_PLAN = PoolPlan(photo=60, canvas=60, form=200, tight=400, other=200, seed=2)
+TEST_PLAN = PoolPlan(photo=60, canvas=60, form=200, tight=400, hard=60, other=200, seed=2)
 
 
 @dataclass(frozen=True)
@@ -93,10 +104,18 @@ def load_pool(images: Images, labels: NDArray[np.int64], plan: PoolPlan, folder:
     """
     images = np.ascontiguousarray(images)
     path = folder / f"pool-{_key(images, labels, plan)[:16]}.npz"
+    return kept(path, sum(plan.counts().values()), lambda: make_pool(images, labels, plan, workers))
+
+
+def kept(path: Path, pictures: int, make: Callable[[], Pool]) -> Pool:
+    """Read a pool of so many pictures from a file, or make it and keep it there.
+
+    Raises: DataError if the kept file is damaged.
+    """
     if not path.exists():
-        logger.info("making %d synthetic pictures, once, into %s", sum(plan.counts().values()), path)
-        pool = make_pool(images, labels, plan, workers)
-        folder.mkdir(parents=True, exist_ok=True)
+        logger.info("making %d synthetic pictures, once, into %s", pictures, path)
+        pool = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".new.npz")
         np.savez(temporary, images=pool.images, labels=pool.labels, kinds=pool.kinds, rejected=pool.rejected)
         temporary.replace(path)
@@ -109,10 +128,26 @@ def load_pool(images: Images, labels: NDArray[np.int64], plan: PoolPlan, folder:
 
 def make_pool(images: Images, labels: NDArray[np.int64], plan: PoolPlan, workers: int) -> Pool:
     """Make a pool; the same digits, plan and code give the same pictures, whatever the number of workers."""
-    tasks = list(_tasks(images, labels, plan))
+    return run_tasks(_make, list(_tasks(images, labels, plan)), workers)
+
+
+class Task(Protocol):
+    """A part of a pool, small enough to be sent to a worker: `kind` names it, `labels` int64 `[N]` are the classes."""
+
+    @property
+    def kind(self) -> str:
+        """What the pool calls these pictures."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The classes of what they show, int64 [N]."""
+
+
+def run_tasks(make: Callable[[AnyTask], Made], tasks: Sequence[AnyTask], workers: int) -> Pool:
+    """Make each part in a worker process, and put them together in order."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=workers, mp_context=context) as executor:
-        parts = list(tqdm(executor.map(_make, tasks), total=len(tasks), desc="pictures", unit="hundred"))
+        parts = list(tqdm(executor.map(make, tasks), total=len(tasks), desc="pictures", unit="hundred"))
     kinds = [task.kind for task in tasks for _ in task.labels]
     return Pool(
         images=np.concatenate([images for images, _ in parts]),
@@ -139,7 +174,7 @@ def _tasks(images: Images, labels: NDArray[np.int64], plan: PoolPlan) -> Iterato
             yield _Task(kind, place, plan.seed, images[part], labels[part])
 
 
-def _make(task: _Task) -> tuple[Images, NDArray[np.bool_]]:
+def _make(task: _Task) -> Made:
     kind_number = int.from_bytes(hashlib.sha256(task.kind.encode()).digest()[:4])
     rng = np.random.default_rng((task.seed, kind_number, task.place))
     made = [
@@ -150,7 +185,7 @@ def _make(task: _Task) -> tuple[Images, NDArray[np.bool_]]:
     return images, np.array([prepared.rejected is not None for prepared in made])
 
 
-def _pool_labels(task: _Task) -> NDArray[np.int64]:
+def _pool_labels(task: Task) -> NDArray[np.int64]:
     return np.full(len(task.labels), NO_DIGIT) if task.kind in OTHER_KINDS else task.labels
 
 
@@ -158,7 +193,12 @@ def _key(images: Images, labels: NDArray[np.int64], plan: PoolPlan) -> str:
     digest = hashlib.sha256(repr(plan).encode())
     digest.update(images.tobytes())
     digest.update(np.ascontiguousarray(labels).tobytes())
-    folders = (Path(preprocess.__file__).parent, Path(__file__).parent)
-    for source in (path for folder in folders for path in sorted(folder.glob("*.py"))):
-        digest.update(source.read_bytes())
+    digest.update(code_digest())
     return digest.hexdigest()
+
+
+def code_digest() -> bytes:
+    """Hash the code that makes and prepares pictures."""
+    folders = (Path(preprocess.__file__).parent, Path(__file__).parent)
+    sources = (path for folder in folders for path in sorted(folder.glob("*.py")))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).digest()

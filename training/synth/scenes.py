@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from training.synth import paper
-from training.synth.strokes import Strokes, barred_seven, draw, enlarge, european_one, trace, warp
+from training.synth.drawing import Drawing
 
 Rng = np.random.Generator
 PENS: tuple[paper.Colour, ...] = (
@@ -36,41 +34,8 @@ FONTS = (
 )
 
 
-@dataclass(frozen=True)
-class Digit:
-    """A digit to write: MNIST's pixels uint8 [28, 28], its label 0 to 9, and how it comes out as strokes."""
-
-    pixels: NDArray[np.uint8]
-    label: int
-    rng: Rng
-
-    def strokes(self) -> Strokes:
-        """Trace it, with the European shapes that MNIST lacks in their share, turned and bent a little."""
-        rng = self.rng
-        if self.label == 1 and rng.random() < 0.45:
-            return warp(european_one(rng), rng)
-        strokes = trace(self.pixels)
-        if self.label == 7 and rng.random() < 0.35:
-            strokes = barred_seven(strokes, rng)
-        return warp(strokes, rng)
-
-    def write(self, size: tuple[int, int], height: float, centre: tuple[float, float], pen: float) -> paper.Field:
-        """Give its ink on a sheet, float32 [H, W]: `height` and `pen` (relative to height) in pixels, `centre` x and y.
-
-        Half of the time the pen is MNIST's own, enlarged; otherwise strokes of one width.
-        """
-        scale = height / 20 * 28
-        origin = (centre[0] - scale / 2, centre[1] - scale / 2)
-        if self.rng.random() < 0.65 or pen < 0.05 or pen > 0.2:
-            return draw(self.strokes(), size, scale, origin, max(1.0, pen * height))
-        own = enlarge(self.pixels, height / 20, self.rng.uniform(0.3, 0.6))
-        sheet = Image.new("F", size)
-        sheet.paste(Image.fromarray(own), (round(origin[0]), round(origin[1])))
-        return np.asarray(sheet)
-
-
 def photo(
-    digit: Digit,
+    digit: Drawing,
     rng: Rng,
     *,
     pen: tuple[float, float] = (0.03, 0.15),
@@ -103,7 +68,7 @@ def photo(
 
 
 def canvas(
-    digit: Digit,
+    digit: Drawing,
     rng: Rng,
     *,
     side: tuple[int, int] = (100, 600),
@@ -127,7 +92,7 @@ def canvas(
     return sheet
 
 
-def cropped(digit: Digit, rng: Rng) -> NDArray[np.uint8]:
+def cropped(digit: Drawing, rng: Rng) -> NDArray[np.uint8]:
     """Cut a drawn or scanned digit out along its ink, with next to no margin, at times blurred by scaling."""
     sheet = canvas(digit, rng, side=(60, 300), share=(0.5, 0.8), pen=(0.04, 0.22))
     ink = sheet.layers[-1][0]
@@ -154,7 +119,7 @@ def _enlarged(crop: NDArray[np.uint8], rng: Rng) -> NDArray[np.uint8]:
     return np.asarray(small.resize((small.width * factor, small.height * factor), way))
 
 
-def form(digit: Digit, rng: Rng, *, comb: bool = False) -> paper.Sheet:
+def form(digit: Drawing, rng: Rng, *, comb: bool = False) -> paper.Sheet:
     """Crop a digit from a scanned form, with pieces of the box it was written into, and of the boxes beside it."""
     width, height = int(rng.integers(24, 110)), int(rng.integers(30, 120))
     ground = rng.uniform(0.82, 1.0)
@@ -185,7 +150,7 @@ def form(digit: Digit, rng: Rng, *, comb: bool = False) -> paper.Sheet:
     return sheet
 
 
-def tight(digit: Digit, rng: Rng, *, stretch: bool, binary: bool) -> NDArray[np.uint8]:
+def tight(digit: Drawing, rng: Rng, *, stretch: bool, binary: bool) -> NDArray[np.uint8]:
     """Scale a digit's ink into the whole of 16 x 16 pixels, as USPS (grey) and Semeion (stretched, binary) do."""
     side = int(rng.integers(60, 120))
     ink = digit.write((side * 2, side * 2), float(side), (side, side), rng.uniform(0.07, 0.2))

@@ -13,7 +13,7 @@ from training.errors import DataError
 from training.synth import pool
 from training.synth.pool import NO_DIGIT, PoolPlan, load_pool
 
-TINY = PoolPlan(photo=0, canvas=0, form=2, tight=2, other=1, seed=3)
+TINY = PoolPlan(photo=0, canvas=0, form=2, tight=2, hard=1, other=1, seed=3)
 IMAGES, LABELS = stripes(10).images.numpy(), stripes(10).labels.numpy()
 
 
