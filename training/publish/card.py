@@ -155,7 +155,7 @@ def _parity(manifest: Mapping[str, Any]) -> str:
     lines = [
         "## Parity",
         "",
-        f"Largest difference of a logit; the tolerance is {report['logit_tolerance']:.0e}, absolute and relative.",
+        f"Largest difference of an output; the tolerance is {report['logit_tolerance']:.0e}, absolute and relative.",
         "",
         "| session | textbook NumPy | PyTorch | alone against in a batch | same digit from all three |",
         "|---|---:|---:|---:|---:|",

@@ -10,8 +10,8 @@ from importlib.metadata import version
 from typing import Any
 
 from training.data.mnist import DIGITS
+from training.publish.answers import signature
 from training.publish.export import LAYERS, OPSET
-from training.publish.parity import signature
 
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 
 import numpy as np
 import onnx
@@ -15,22 +17,31 @@ from service.model.artifact import Artifact
 from service.model.session import PROVIDERS, DigitSession
 from training.data.mnist import Digits
 from training.errors import ParityError
-from training.network import reference
 from training.network.checkpoint import network_with
 from training.network.convnet import ConvNet, ServedNet
+from training.publish.answers import (
+    BATCH_SIZES,
+    Answers,
+    Images,
+    Probe,
+    Weights,
+    probe,
+    probe_batches,
+    pytorch_answers,
+    reference_answers,
+    session_answers,
+    signature,
+)
 
-# |a - b| <= 1e-4 + 1e-4 |b|: float32 sums in another order stay a factor of ten below it, a wrong weight does not.
-LOGIT_TOLERANCE = 1e-4
-BATCH_SIZES = (1, 2, 3, 7, 64)
+# |a - b| <= 1e-4 + 1e-4 |b|, for each output: float32 sums in another order stay a factor of four below it, a wrong
+# weight does not.
+TOLERANCE = 1e-4
 REFERENCE_CHUNK = 500
-
-Images = NDArray[np.uint8]
-Weights = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class ProviderParity:
-    """How close one provider's session came: largest logit differences, and how many answers were compared."""
+    """How close one provider's session came: largest differences of an output, and how many answers were compared."""
 
     provider: str
     to_reference: float
@@ -54,14 +65,6 @@ class ParityReport:
         return asdict(self)
 
 
-def signature(classes: int) -> dict[str, list[tuple[str, str, tuple[int, ...]]]]:
-    """Return what goes in and comes out of a graph of so many classes: name, dtype and shape, -1 for the batch."""
-    return {
-        "inputs": [("images", "UINT8", (-1, 28, 28))],
-        "outputs": [("logits", "FP32", (-1, classes)), ("probabilities", "FP32", (-1, classes))],
-    }
-
-
 def climb(net: ConvNet, temperature: float, artifact: Artifact, digits: Digits | None) -> ParityReport:
     """Hold a network and its exported artefact against each other on every provider that can be had.
 
@@ -75,12 +78,12 @@ def climb(net: ConvNet, temperature: float, artifact: Artifact, digits: Digits |
     weights: Weights = {name: value.double().numpy() for name, value in net.state_dict().items()}
     served = ServedNet(net, temperature).eval()
     real = digits.images[:64].cpu().numpy() if digits is not None else None
-    batches = probe_batches(real)
-    pytorch_to_reference = 0.0
-    for batch in batches:
-        expected, _ = reference.classify(weights, batch, temperature)
-        name = f"PyTorch against the reference, batch of {len(batch)}"
-        pytorch_to_reference = max(pytorch_to_reference, check_values(name, pytorch_logits(served, batch), expected))
+    probes = [probe(weights, served, batch) for batch in probe_batches(real)]
+    pytorch_to_reference = max(
+        check_outputs(f"PyTorch against the reference, batch of {len(each.images)}", each.pytorch, each.reference)
+        for each in probes
+    )
+    images = digits.images.cpu().numpy() if digits is not None else np.concatenate([each.images for each in probes])
     providers, missing = [], {}
     for provider in PROVIDERS:
         try:
@@ -88,22 +91,9 @@ def climb(net: ConvNet, temperature: float, artifact: Artifact, digits: Digits |
         except ProviderError as error:
             missing[provider] = str(error)
             continue
-        providers.append(_climb_provider(session, weights, served, batches, digits))
-    return ParityReport(LOGIT_TOLERANCE, BATCH_SIZES, pytorch_to_reference, providers, missing)
-
-
-def probe_batches(real: Images | None) -> list[Images]:
-    """Return batches of each size: empty, full, checkerboard and random pictures, and real ones where given."""
-    generator = np.random.default_rng(0)
-    checkerboard = (np.indices((28, 28)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    kinds = [np.zeros((28, 28), np.uint8), np.full((28, 28), 255, np.uint8), checkerboard]
-    batches = []
-    for size in BATCH_SIZES:
-        batches += [np.repeat(kind[None], size, axis=0) for kind in kinds]
-        batches.append(generator.integers(0, 256, (size, 28, 28), dtype=np.uint8))
-        if real is not None:
-            batches.append(real[:size])
-    return batches
+        differences = check_session(session, probes)
+        providers.append(ProviderParity(provider, *differences, check_answers(session, weights, served, images)))
+    return ParityReport(TOLERANCE, BATCH_SIZES, pytorch_to_reference, providers, missing)
 
 
 def check_signature(artifact: Artifact) -> None:
@@ -131,43 +121,61 @@ def check_weights(net: ConvNet, artifact: Artifact) -> None:
             )
 
 
-def check_values(name: str, actual: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
-    """Third rung: logits agree within the tolerance; returns the largest difference."""
-    if actual.shape != expected.shape:
-        raise ParityError(f"values: {name}: shape {actual.shape}, expected {expected.shape}.")
-    difference = np.abs(actual.astype(np.float64) - expected)
-    excess = difference - (LOGIT_TOLERANCE + LOGIT_TOLERANCE * np.abs(expected))
-    if not np.isfinite(difference).all() or (excess > 0).any():
+def check_outputs(name: str, actual: Answers, expected: Answers) -> float:
+    """Third rung: every output agrees within the tolerance.
+
+    Returns:
+        The largest difference.
+
+    Raises:
+        ParityError: it names each output that does not, with its largest difference.
+    """
+    if set(actual) != set(expected):
+        raise ParityError(f"values: {name}: the outputs are {sorted(actual)}, expected {sorted(expected)}.")
+    faults = [fault for output in expected if (fault := _fault(output, actual[output], expected[output]))]
+    if faults:
         raise ParityError(
-            f"values: {name}: largest difference {difference.max():.2e}, "
-            f"tolerance {LOGIT_TOLERANCE:.0e} absolute and relative; one implementation computes something else."
+            f"values: {name}: {', '.join(faults)}, tolerance {TOLERANCE:.0e} absolute and relative; "
+            "one implementation computes something else."
         )
-    return float(difference.max())
+    return max(float(np.abs(actual[output] - expected[output]).max()) for output in expected)
 
 
-def check_alone(session: DigitSession, batch: Images) -> float:
-    """Fourth rung: a picture alone gets the logits that it gets inside a batch; returns the largest difference."""
-    together = session.run(batch).logits
-    alone = np.concatenate([session.run(batch[place : place + 1]).logits for place in range(len(batch))])
-    return check_values(
-        f"{session.provider}, alone against a batch of {len(batch)}", alone, together.astype(np.float64)
-    )
+def check_session(session: DigitSession, probes: Sequence[Probe]) -> tuple[float, float, float]:
+    """Third and fourth rung for the session that serves: its outputs, and that a picture alone gets the same ones.
+
+    Returns:
+        The largest differences to the reference, to PyTorch, and of pictures alone to the same in a batch.
+    """
+    to_reference = to_pytorch = alone = 0.0
+    for each in probes:
+        actual = session_answers(session, each.images)
+        name = f"{session.provider} against {{}}, batch of {len(each.images)}"
+        to_reference = max(to_reference, check_outputs(name.format("the reference"), actual, each.reference))
+        to_pytorch = max(to_pytorch, check_outputs(name.format("PyTorch"), actual, each.pytorch))
+        singly = [session_answers(session, each.images[place : place + 1]) for place in range(len(each.images))]
+        one_by_one = {output: np.concatenate([answers[output] for answers in singly]) for output in actual}
+        alone = max(alone, check_outputs(name.format("pictures alone"), one_by_one, actual))
+    return to_reference, to_pytorch, alone
 
 
 def check_answers(session: DigitSession, weights: Weights, served: ServedNet, images: Images) -> int:
-    """Last rung: all three give every picture the same digit; returns the number of pictures."""
+    """Last rung: by every output all three give every picture the same digit; returns the number of pictures."""
     for start in range(0, len(images), REFERENCE_CHUNK):
         chunk = images[start : start + REFERENCE_CHUNK]
-        answers = session.run(chunk).logits.argmax(axis=1)
-        textbook = reference.classify(weights, chunk, float(served.temperature))[0].argmax(axis=1)
-        torch_answers = pytorch_logits(served, chunk).argmax(axis=1)
-        for other, found in (("the reference", textbook), ("PyTorch", torch_answers)):
-            wrong = np.flatnonzero(answers != found)
+        answers = session_answers(session, chunk)
+        others = (
+            ("the reference", reference_answers(weights, served, chunk)),
+            ("PyTorch", pytorch_answers(served, chunk)),
+        )
+        for (other, found), output in product(others, answers):
+            ours, theirs = answers[output].argmax(axis=1), found[output].argmax(axis=1)
+            wrong = np.flatnonzero(ours != theirs)
             if len(wrong):
                 first = wrong[0]
                 raise ParityError(
-                    f"answers: {session.provider} and {other} differ on {len(wrong)} of {len(chunk)} pictures, "
-                    f"expected 0; first on picture {start + first}: {answers[first]} against {found[first]}."
+                    f"answers: {session.provider} and {other} differ by their {output} on {len(wrong)} of {len(chunk)} "
+                    f"pictures, expected 0; first on picture {start + first}: {ours[first]} against {theirs[first]}."
                 )
     return len(images)
 
@@ -189,25 +197,10 @@ def network_in(artifact: Artifact) -> ConvNet:
     return network_with(weights, source=str(artifact.model_path))
 
 
-@torch.no_grad()
-def pytorch_logits(served: ServedNet, images: Images) -> NDArray[np.float32]:
-    """Run PyTorch on uint8 `[N, 28, 28]`; returns float32 `[N, 10]`."""
-    logits: NDArray[np.float32] = served(torch.from_numpy(images))[0].numpy()
-    return logits
-
-
-def _climb_provider(
-    session: DigitSession, weights: Weights, served: ServedNet, batches: list[Images], digits: Digits | None
-) -> ProviderParity:
-    to_reference = to_pytorch = alone = 0.0
-    for batch in batches:
-        actual = session.run(batch).logits
-        expected, _ = reference.classify(weights, batch, float(served.temperature))
-        name = f"{session.provider} against {{}}, batch of {len(batch)}"
-        to_reference = max(to_reference, check_values(name.format("the reference"), actual, expected))
-        torch_logits = pytorch_logits(served, batch).astype(np.float64)
-        to_pytorch = max(to_pytorch, check_values(name.format("PyTorch"), actual, torch_logits))
-        alone = max(alone, check_alone(session, batch))
-    images = digits.images.cpu().numpy() if digits is not None else np.concatenate(batches)
-    compared = check_answers(session, weights, served, images)
-    return ProviderParity(session.provider, to_reference, to_pytorch, alone, compared)
+def _fault(output: str, actual: NDArray[np.floating], expected: NDArray[np.floating]) -> str:
+    """Say what is wrong with one output; empty if nothing is."""
+    if actual.shape != expected.shape:
+        return f"{output} of shape {actual.shape}, expected {expected.shape}"
+    difference = np.abs(actual.astype(np.float64) - expected)
+    within = difference <= TOLERANCE + TOLERANCE * np.abs(expected)  # not-a-number is within nothing
+    return "" if within.all() else f"largest difference of {output} {difference.max():.2e}"

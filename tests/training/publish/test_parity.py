@@ -14,7 +14,7 @@ from service.model.artifact import load_artifact
 from service.model.session import DigitSession
 from training.errors import ParityError
 from training.network.convnet import ConvNet, ServedNet, normalise
-from training.publish import parity
+from training.publish import answers, parity
 
 SHIPPED = Path(__file__).parents[3] / "models" / "digits"
 TENSORS = [name for name, _ in ConvNet().named_parameters()]
@@ -57,7 +57,7 @@ def test_a_faithful_export_passes_every_rung(folder: Path) -> None:
 def test_without_real_digits_the_made_up_pictures_are_compared(folder: Path) -> None:
     """No MNIST does not mean no check."""
     report = parity.climb(untrained_net(), 1.3, load_artifact(folder), None)
-    assert report.providers[0].answers_compared == 4 * sum(parity.BATCH_SIZES)
+    assert report.providers[0].answers_compared == 4 * sum(answers.BATCH_SIZES)
 
 
 @pytest.mark.parametrize("name", TENSORS)
@@ -73,9 +73,9 @@ def test_the_values_alone_betray_a_weight_changed_by_one_percent(name: str) -> N
     artifact = load_artifact(SHIPPED)
     session = DigitSession(artifact, "cpu")
     served = ServedNet(changed_by_one_percent(shipped_net(), name), artifact.manifest.temperature).eval()
-    batch = np.concatenate(parity.probe_batches(None))
+    batch = np.concatenate(answers.probe_batches(None))
     with pytest.raises(ParityError, match=r"values: .* largest difference .* tolerance"):
-        parity.check_values("changed", session.run(batch).logits, parity.pytorch_logits(served, batch))
+        parity.check_outputs("changed", answers.session_answers(session, batch), answers.pytorch_answers(served, batch))
 
 
 def test_a_forgotten_temperature_breaks_the_values(folder: Path) -> None:
@@ -97,11 +97,24 @@ def test_another_answer_is_named_with_its_picture(folder: Path) -> None:
     session = DigitSession(load_artifact(folder), "cpu")
     other = untrained_net(8)
     weights = {name: value.double().numpy() for name, value in other.state_dict().items()}
-    with pytest.raises(ParityError, match=r"answers: cpu and the reference differ on \d+ of 50 pictures"):
+    with pytest.raises(
+        ParityError, match=r"answers: cpu and the reference differ by their logits on \d+ of 50 pictures"
+    ):
         parity.check_answers(session, weights, ServedNet(other, 1.0), stripes(50).images.numpy())
 
 
 def test_not_a_number_is_never_within_the_tolerance() -> None:
     """NaN compares as neither larger nor smaller, and must still break the rung."""
     with pytest.raises(ParityError):
-        parity.check_values("nan", np.array([[np.nan]]), np.array([[0.0]]))
+        parity.check_outputs("nan", {"logits": np.array([[np.nan]])}, {"logits": np.array([[0.0]])})
+
+
+def test_every_output_that_differs_is_named() -> None:
+    """Right logits excuse no wrong probabilities, and what is wrong in both is told of both."""
+    one, other = ({"logits": np.full((1, 2), value), "probabilities": np.full((1, 2), value)} for value in (0.5, 0.6))
+    with pytest.raises(ParityError, match=r"logits 1.00e-01, largest difference of probabilities 1.00e-01"):
+        parity.check_outputs("both", one, other)
+    with pytest.raises(ParityError, match=r"values: one: largest difference of probabilities"):
+        parity.check_outputs("one", one, {**one, "probabilities": other["probabilities"]})
+    with pytest.raises(ParityError, match=r"outputs are .*expected \['logits'\]"):
+        parity.check_outputs("none", one, {"logits": one["logits"]})
