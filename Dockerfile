@@ -26,7 +26,7 @@ WORKDIR /app
 # What changes most comes last, so that a change of the code rebuilds in seconds. The base image has no byte code, not even
 # of the standard library, and none can be written where the file system is read-only: it is made here, for what the service
 # imports and nothing else.
-RUN python -c "import _bentoml_impl.server.app, bentoml.validators, multipart, numpy, onnxruntime, PIL.Image, pydantic_settings, uvicorn, uvloop"
+RUN python -c "import _bentoml_impl.server.app, bentoml.validators, cv2, multipart, numpy, onnxruntime, PIL.Image, pydantic_settings, uvicorn, uvloop"
 COPY deploy/ready.py ready.py
 COPY models models
 COPY service service

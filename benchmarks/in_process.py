@@ -22,7 +22,7 @@ from service.gateway.forms import parse_multipart
 from service.model.artifact import load_artifact
 from service.model.session import DigitSession
 from service.preprocess import preprocess
-from service.preprocess.decode import decode_grey
+from service.preprocess.decode import decode
 from service.recognition.async_recogniser import AsyncRecogniser
 from service.recognition.batcher import Batcher
 from service.recognition.second_look import find_doubtful
@@ -98,7 +98,7 @@ def _parts() -> dict[str, Any]:
     length = headers["Inference-Header-Content-Length"].encode()
     return {
         "part: splitting the form of one picture": lambda: parse_multipart(upload, content_type, max_parts=16),
-        "part: decoding a 28 × 28 PNG": lambda: decode_grey(file),
+        "part: decoding a 28 × 28 PNG": lambda: decode(file),
         "part: decoding and preparing a 28 × 28 PNG": lambda: preprocess(file),
         "part: reading a V2 request of one image": lambda: parse_infer(pixels, length, (28, 28)),
     }

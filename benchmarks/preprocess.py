@@ -1,190 +1,155 @@
-"""What the preprocessing costs, as ratios to a plain decode, and what each of its steps is worth.
+"""What the preprocessing costs beside Pillow's decode and resize, on people's pictures and on the worst.
 
-python -m benchmarks.preprocess                     times
-python -m benchmarks.preprocess --variants --data D accuracy by group of kinds, with one step changed at a time
+python -m benchmarks.preprocess FOLDER...           processor time by size, over the pictures in these folders
+python -m benchmarks.preprocess --worst             processor time of what costs the most
+python -m benchmarks.preprocess --corpus FOLDER...  every glyph of every font below, through `prepare`: none may raise
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import io
+import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from benchmarks.timing import fastest
-from service.model.artifact import load_artifact
-from service.model.session import DigitSession
-from service.preprocess import Prepared, decode_grey, digit, ink, normalise, pipeline, prepare, preprocess
-from training.data.mnist import load_mnist, split
-from training.learn.recipes import RECIPES
-from training.synth.pictures import DIGIT_KINDS, synthesise_grey
+from benchmarks.worst import PICTURES
+from service.preprocess import prepare, preprocess
 
-Grey = NDArray[np.uint8]
-Case = tuple[str, int, Grey]  # group, label, picture
-SAME = ("mnist", "photo_rotated", "canvas_alpha", "canvas_palette", "canvas_16_bit")  # say nothing new once decoded
+SIZES = (32, 130, 400, 900, 2000)  # pixels: longer sides that part the table
+FONT_SIZES = (5, 9, 16, 28, 64, 150, 400)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print one of the two tables."""
+    """Print one of the tables."""
     options = argparse.ArgumentParser(prog="python -m benchmarks.preprocess", description=__doc__.splitlines()[0])
-    options.add_argument("--variants", action="store_true", help="what each step is worth, instead of times")
-    options.add_argument("--data", type=Path, default=Path("data"), help="folder with MNIST/raw (default: data)")
-    options.add_argument("--drawn", type=Path, help="folder of <set>/<label>/<file> to judge on too")
-    options.add_argument("--model", type=Path, default=Path("models/digits"), help="(models/digits)")
-    options.add_argument("--count", type=int, default=25, help="pictures of each kind (25)")
+    options.add_argument("folders", nargs="*", type=Path, help="folders with pictures, or with fonts")
+    options.add_argument("--worst", action="store_true", help="the worst pictures, instead of people's")
+    options.add_argument("--corpus", action="store_true", help="glyphs of the fonts in the folders, instead of times")
+    options.add_argument("--seconds", type=float, default=60, help="time for the corpus (60)")
     chosen = options.parse_args(arguments)
-    if chosen.variants:
-        print_variants(chosen.data, chosen.drawn, chosen.model, chosen.count)
+    if chosen.corpus:
+        try_corpus(chosen.folders, chosen.seconds)
+    elif chosen.worst:
+        print_worst()
     else:
-        print_times()
+        print_sizes(chosen.folders)
 
 
-def print_times() -> None:
-    """Time whole files and plain Pillow decodes of them by turns; milliseconds of one core and their ratio."""
-    files = {"28x28 PNG": small_png(), "12-megapixel JPEG": large_jpeg()}
-    calls: dict[str, Callable[[], Any]] = {}
-    for name, data in files.items():
-        calls |= {f"{name}, plain": lambda data=data: np.asarray(Image.open(io.BytesIO(data)).convert("L"))}
-        calls |= {f"{name}, decode": lambda data=data: decode_grey(data), name: lambda data=data: preprocess(data)}
-    times = asyncio.run(fastest(calls, 20))
-    print("| file | plain decode | our decode | all of it | ratio to plain |\n|---|---|---|---|---|")
-    for name in files:
-        plain, decode, whole = (times[key] / 1000 for key in (f"{name}, plain", f"{name}, decode", name))
-        print(f"| {name} | {plain:.3f} ms | {decode:.3f} ms | {whole:.3f} ms | {whole / plain:.2f} |")
+def print_sizes(folders: Sequence[Path]) -> None:
+    """Time each file both ways, by turns, the least of five; print medians by the picture's longer side."""
+    times: dict[int, list[tuple[float, float]]] = {}
+    for path in sorted(path for folder in folders for path in folder.rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        try:
+            with Image.open(io.BytesIO(data)) as picture:
+                side = max(picture.size)
+        except OSError:
+            continue
+        place = sum(side > size for size in SIZES)
+        times.setdefault(place, []).append(
+            least(lambda data=data: with_pillow(data), lambda data=data: preprocess(data))
+        )
+    print("| longer side | pictures | Pillow | this | ratio |\n|---|---|---|---|---|")
+    names = [f"up to {size}" for size in SIZES] + [f"over {SIZES[-1]}"]
+    for place, both in sorted(times.items()):
+        plain, ours = (1000 * statistics.median(one[way] for one in both) for way in (0, 1))
+        ratio = statistics.median(one[1] / one[0] for one in both)
+        print(f"| {names[place]} | {len(both)} | {plain:.2f} ms | {ours:.2f} ms | {ratio:.1f} |")
 
 
-def small_png() -> bytes:
-    """Give a file in MNIST's layout."""
-    picture = Image.new("L", (28, 28))
-    picture.paste(255, (12, 4, 16, 24))
+def with_pillow(data: bytes) -> Image.Image:
+    """Do what most projects do: decode, grey, resize."""
+    with Image.open(io.BytesIO(data)) as picture:
+        return picture.convert("L").resize((28, 28))
+
+
+def least(*ways: Callable[[], object], rounds: int = 5) -> tuple[float, ...]:
+    """Give the least processor time, in seconds, of each way over the rounds."""
+    best = [float("inf")] * len(ways)
+    for _ in range(rounds):
+        for place, way in enumerate(ways):
+            started = time.process_time()
+            way()
+            best[place] = min(best[place], time.process_time() - started)
+    return tuple(best)
+
+
+def print_worst() -> None:
+    """Print the processor time of each worst picture beside a typical drawing and a typical photo, by side."""
+    sides = (28, 100, 280, 640)
+    pictures = {"a drawing": drawing, "a photo": photo} | PICTURES
+    print(f"| picture | {' | '.join(map(str, sides))} |\n|---|{'---|' * len(sides)}")
+    for name, make in pictures.items():
+        files = [as_png(make(side)) for side in sides]
+        cells = [f"{1000 * least(lambda data=data: preprocess(data))[0]:.1f} ms" for data in files]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def drawing(side: int) -> NDArray[np.uint8]:
+    """Give a three, black on white."""
+    page = Image.new("L", (4 * side, 4 * side), 255)
+    brush = ImageDraw.Draw(page)
+    brush.arc((1.2 * side, 0.6 * side, 2.8 * side, 2.0 * side), 180, 90, 0, max(1, side // 4))
+    brush.arc((1.2 * side, 2.0 * side, 2.8 * side, 3.4 * side), 270, 180, 0, max(1, side // 4))
+    return np.asarray(page.reduce(4))
+
+
+def photo(side: int) -> NDArray[np.uint8]:
+    """Give the same on unevenly lit, grainy paper."""
+    light = np.linspace(1, 0.6, side)[None, :]
+    page = (60 + drawing(side) * (150 / 255)) * light
+    return (page + np.random.default_rng(0).normal(0, 2, page.shape)).clip(0, 255).astype(np.uint8)
+
+
+def as_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Write a file."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def large_jpeg() -> bytes:
-    """Give a photo of a stroke on unevenly lit, grainy paper, 4000 x 3000."""
-    rng = np.random.default_rng(0)
-    light = 225 - 80 * np.linspace(0, 1, 4000, dtype=np.float32)[None, :] * np.ones((3000, 1), np.float32)
-    light[900:2200, 1900:2050] *= 0.3
-    light[900:1050, 1500:2050] *= 0.3
-    page = np.clip(light + rng.normal(0, 2.2, light.shape), 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(page).convert("RGB").save(buffer, "JPEG", quality=82)
-    return buffer.getvalue()
+def try_corpus(folders: Sequence[Path], seconds: float) -> None:
+    """Prepare glyphs of fonts, in both polarities, cut and blurred, until the time is over; say what raised."""
+    fonts = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in (".ttf", ".otf", ".pfb"))
+    started, count, faults = time.monotonic(), 0, 0
+    for picture, name in glyphs(fonts, np.random.default_rng(0)):
+        try:
+            prepare(picture)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is what is looked for
+            faults += 1
+            print(f"{name}: {type(error).__name__}: {error}")
+        count += 1
+        if time.monotonic() - started > seconds:
+            break
+    print(f"{count} pictures of {len(fonts)} fonts, {faults} raised")
 
 
-def print_variants(data: Path, drawn: Path | None, model: Path, count: int) -> None:
-    """Judge the shipped network on the same pictures, with one step changed at a time."""
-    cases = [*made_up(data, count), *(real(drawn) if drawn else ())]
-    groups = list(dict.fromkeys(group for group, _, _ in cases))
-    session = DigitSession(load_artifact(model), "cpu")
-    print(f"| change | {' | '.join(groups)} |\n|---|{'---|' * len(groups)}")
-    for name, change in VARIANTS.items():
-        with change() as way:
-            prepared = [way(grey) for _, _, grey in cases]
-        answers = session.run(np.stack([one.image for one in prepared])).logits.argmax(1)
-        right = np.array(
-            [
-                one.rejected is None and said == label
-                for one, said, (_, label, _) in zip(prepared, answers, cases, strict=True)
-            ]
-        )
-        shares = [100 * right[[case[0] == group for case in cases]].mean() for group in groups]
-        print(f"| {name} | {' | '.join(f'{share:.1f}' for share in shares)} |", flush=True)
+def glyphs(fonts: Sequence[Path], rng: np.random.Generator) -> Iterator[tuple[NDArray[np.uint8], str]]:
+    """Draw characters of chance from fonts of chance, without end."""
+    while fonts:
+        path, size = fonts[rng.integers(len(fonts))], int(rng.choice(FONT_SIZES))
+        try:
+            font = ImageFont.truetype(str(path), size)
+        except OSError:
+            continue
+        code = int(rng.choice([rng.integers(33, 600), rng.integers(0x2000, 0x2C00), rng.integers(0xE000, 0xF900)]))
+        side = int(rng.integers(1, 2 * size + 2))
+        page = Image.new("L", (side, int(rng.integers(1, 2 * size + 2))), int(rng.integers(0, 256)))
+        middle = (page.width * rng.uniform(0.2, 0.8), page.height * rng.uniform(0.2, 0.8))
+        try:
+            ImageDraw.Draw(page).text(middle, chr(code), fill=int(rng.integers(0, 256)), font=font, anchor="mm")
+        except (OSError, ValueError):
+            continue
+        if rng.random() < 0.3:
+            page = page.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 4)))
+        yield np.asarray(page), f"{path.name} U+{code:04X} at {size}, {page.size}"
 
-
-def made_up(data: Path, count: int) -> Iterator[Case]:
-    """Make `count` pictures of each kind from the digits that are held out of training, the same every time."""
-    _, digits = split(load_mnist(data, train=True), RECIPES["best"].validation_images)
-    images, labels = digits.images.numpy(), digits.labels.numpy()
-    for kind in DIGIT_KINDS:
-        rng = np.random.default_rng(7)
-        for place in range(count if kind not in SAME else 0):
-            group = {"scan": "form", "usps": "16x16", "semeion": "16x16"}.get(kind.split("_")[0], kind.split("_")[0])
-            yield group, int(labels[place]), synthesise_grey(kind, images[place], int(labels[place]), rng)
-
-
-def real(folder: Path) -> Iterator[Case]:
-    """Read every picture of <set>/<label>/<file>."""
-    for path in sorted(folder.glob("*/[0-9]/*")):
-        yield path.parent.parent.name, int(path.parent.name), decode_grey(path.read_bytes())
-
-
-@contextmanager
-def replaced(module: ModuleType | type, **names: Any) -> Iterator[Callable[[Grey], Prepared]]:
-    """Put something else in the place of names of a module, for a while."""
-    before = {name: getattr(module, name) for name in names}
-    for name, value in names.items():
-        setattr(module, name, value)
-    try:
-        yield prepare
-    finally:
-        for name, value in before.items():
-            setattr(module, name, value)
-
-
-@contextmanager
-def instead(way: Callable[[Grey], Prepared]) -> Iterator[Callable[[Grey], Prepared]]:
-    """Prepare pictures in another way altogether."""
-    yield way
-
-
-def plain(grey: Grey, *, invert: bool) -> Prepared:
-    """Do what most projects do: grey, perhaps inverted, resized to 28 x 28."""
-    small = Image.fromarray(grey).resize((28, 28), Image.Resampling.BOX)
-    return Prepared(255 - np.asarray(small) if invert else np.asarray(small))
-
-
-def without_lines(mask: NDArray[np.bool_], *_: Grey, **__: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Leave every line in."""
-    return mask, np.zeros_like(mask)
-
-
-def strongest_is_full(strength: Grey) -> Grey:
-    """Scale ink as a whole, so that light pressure stays lighter than heavy."""
-    return (strength * (255 / max(1, int(strength.max())))).astype(np.uint8)
-
-
-def deslanted(image: Grey) -> Grey:
-    """Shear an image until its second moments stand upright."""
-    rows, columns = np.mgrid[0:28, 0:28]
-    weights = image / max(1, image.sum())
-    row, column = (rows * weights).sum(), (columns * weights).sum()
-    slant = ((rows - row) * (columns - column) * weights).sum() / max(1e-6, ((rows - row) ** 2 * weights).sum())
-    picture = Image.fromarray(image)
-    return np.asarray(
-        picture.transform(
-            (28, 28), Image.Transform.AFFINE, (1, slant, -slant * row, 0, 1, 0), Image.Resampling.BILINEAR
-        )
-    )
-
-
-_normalise = normalise.normalise
-VARIANTS: dict[str, Callable[[], Any]] = {
-    "resize to 28x28": lambda: instead(lambda grey: plain(grey, invert=False)),
-    "inverted, resize to 28x28": lambda: instead(lambda grey: plain(grey, invert=True)),
-    "**as it is**": lambda: instead(prepare),
-    "rulings stay": lambda: replaced(digit, without_rulings=without_lines),
-    "wide window only": lambda: replaced(ink, NARROW=ink.WIDE),
-    "narrow window only": lambda: replaced(ink, WIDE=ink.NARROW),
-    "no vote for tight crops": lambda: replaced(ink, _cut_tight=lambda grey, border: None),  # noqa: ARG005
-    "small pictures as large ones": lambda: replaced(pipeline, read_thumbnail=lambda grey: None),  # noqa: ARG005
-    "stroke width left alone": lambda: replaced(normalise, THINNEST=0.0, THICKEST=99.0),
-    "all strokes to one width": lambda: replaced(normalise, THINNEST=10.0, THICKEST=10.0),
-    "pressure left alone": lambda: replaced(digit, _even_ink=strongest_is_full),
-    "one piece only": lambda: replaced(digit, _parts=lambda pieces, main: np.arange(len(pieces)) == main),
-    "steepness ignored": lambda: replaced(digit, SHARP=0.0),
-    "deslanted": lambda: replaced(pipeline, normalise=lambda alpha: deslanted(_normalise(alpha))),
-}
 
 if __name__ == "__main__":
     main()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from service.preprocess import preprocess
-from service.preprocess.normalise import is_mnist_style
+from service.preprocess.layout import is_mnist_style
 
 BOUNDARY = "a-boundary-of-the-benchmark"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"

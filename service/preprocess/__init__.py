@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from service.preprocess.decode import MAX_PIXELS, decode_grey
+import cv2
+
+from service.preprocess.decode import MAX_PIXELS, decode
 from service.preprocess.pipeline import Prepared, prepare, preprocess
 
-__all__ = ["MAX_PIXELS", "Prepared", "decode_grey", "prepare", "preprocess"]
+cv2.setNumThreads(1)  # one picture is too little work to share, and the threads of a server are busy with others
+
+__all__ = ["MAX_PIXELS", "Prepared", "decode", "prepare", "preprocess"]

@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from service.contract import SIDE, Rejection
-from service.preprocess.decode import MAX_PIXELS, decode_grey
-from service.preprocess.digit import find_digit
+from service.preprocess.colour import to_grey
+from service.preprocess.decode import MAX_PIXELS, decode
+from service.preprocess.digit import Found, find_digit
 from service.preprocess.ink import read_ink
-from service.preprocess.normalise import is_mnist_style, normalise
-from service.preprocess.thumbnail import fit_thumbnail, read_thumbnail
+from service.preprocess.layout import is_mnist_style
+from service.preprocess.normalise import normalise
 
 NARROWEST: Final = 4  # pixels; what is narrower has no room for a digit
+COARSE: Final = 320  # pixels: longer side at most, where digits are looked for
+LARGE: Final = 100  # pixels: longer side at least, so that strokes are wide enough to be measured
+CLEAR: Final = 44  # pixels: a digit that is smaller on the coarse picture is looked at again on a finer one
 
 
 @dataclass(frozen=True)
@@ -38,25 +43,65 @@ def preprocess(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Prepared:
         PictureTooLarge: the header announces more than `max_pixels` pixels.
         UndecodablePicture: the bytes are no picture in one of `FORMATS`, or a damaged one.
     """
-    return prepare(decode_grey(data, max_pixels=max_pixels))
+    return prepare(decode(data, max_pixels=max_pixels))
 
 
-def prepare(grey: NDArray[np.uint8]) -> Prepared:
-    """Bring a decoded grey picture, uint8 [height, width], 0 black to 255 white, to the network's input."""
-    if is_mnist_style(grey):
-        return Prepared(np.ascontiguousarray(grey))
-    thumbnail = read_thumbnail(grey)
-    if thumbnail is not None:
-        return Prepared(fit_thumbnail(thumbnail))
-    if min(grey.shape) < NARROWEST:
-        return Prepared(np.zeros((SIDE, SIDE), np.uint8), Rejection.BLANK)
+def prepare(picture: NDArray[np.uint8]) -> Prepared:
+    """Bring a decoded picture to the network's input; every array of uint8 has an answer.
+
+    Args:
+        picture: uint8 [height, width], 0 black to 255 white, or [height, width, 3], red, green, blue; no side is 0.
+    """
+    if picture.ndim == 2 and is_mnist_style(picture):
+        return Prepared(np.ascontiguousarray(picture))
+    blank = Prepared(np.zeros((SIDE, SIDE), np.uint8), Rejection.BLANK)
+    if min(picture.shape[:2]) < NARROWEST:
+        return blank
+    grey = to_grey(np.ascontiguousarray(picture))
+    low, high, _, _ = cv2.minMaxLoc(grey)
+    if high - low < 8:
+        return blank
+    sent = grey.shape
+    coarse = _to_work_scale(grey)
+    found = _look(coarse, sent)
+    if found is None or not found.written:
+        return blank
+    digits = found.digits
+    if max(found.strength.shape) < min(CLEAR, max(found.box[2:])):
+        found = _look_nearer(grey, found) or found
+    return Prepared(normalise(found.strength), Rejection.SEVERAL_DIGITS if digits > 1 else None)
+
+
+def _to_work_scale(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Reduce or enlarge by a whole factor."""
+    longer = max(grey.shape)
+    if longer > COARSE:
+        size = [max(1, -(-side // -(-longer // COARSE))) for side in grey.shape]
+        return cv2.resize(grey, size[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    factor = -(-LARGE // longer)
+    if factor == 1:
+        return grey
+    size = [side * factor for side in grey.shape]
+    return cv2.resize(grey, size[::-1], interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
+
+
+def _look(grey: NDArray[np.uint8], sent: tuple[int, ...]) -> Found | None:
+    """Read a picture in each possible way, and give the best digit."""
     best = None
-    for ink in read_ink(grey):
-        found = find_digit(ink)
-        if found is not None and (best is None or found.score > best.score):
+    for ink in read_ink(grey, side=max(sent)):
+        found = find_digit(ink, side=min(sent))
+        if found is not None and (best is None or (found.written, found.score) > (best.written, best.score)):
             best = found
-        if ink.clean and found is not None and found.written and (found.sharp or ink.bordered):
+        if best is not None and best.certain and (ink.inverted or not ink.photo):
             break
-    if best is None or not best.written:
-        return Prepared(np.zeros((SIDE, SIDE), np.uint8), Rejection.BLANK)
-    return Prepared(normalise(best.strength), Rejection.SEVERAL_DIGITS if best.digits > 1 else None)
+    return best
+
+
+def _look_nearer(grey: NDArray[np.uint8], found: Found) -> Found | None:
+    """Look again at a small digit's surroundings, without having them reduced."""
+    top, left, height, width = found.box
+    room = round(0.6 * max(height, width))
+    near = grey[max(0, top - room) : top + height + room, max(0, left - room) : left + width + room]
+    near = _to_work_scale(np.ascontiguousarray(near))
+    again = _look(near, grey.shape)
+    return again if again is not None and again.written else None

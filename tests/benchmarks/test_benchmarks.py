@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import load, servers, table, variants
-from benchmarks import preprocess as ways
+from benchmarks import load, servers, table, variants, worst
 from benchmarks.load import BenchmarkError, Measured
 from benchmarks.plot import draw
 from benchmarks.rounds import Plan, Row
@@ -18,7 +17,7 @@ from benchmarks.servers import Server
 from benchmarks.workloads import Call, form, images, png, tensor
 from service.api.open_inference_wire import parse_infer
 from service.gateway.forms import parse_multipart
-from service.preprocess import preprocess
+from service.preprocess import prepare, preprocess
 
 LINE = "measured requests=900 us=2000000 p50=1500 p99=7250 max=9000 refused=100 broken=3"
 
@@ -127,14 +126,9 @@ def test_every_variant_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"digits", "asgi", "fastapi", "bentoml"} | set(variants.VARIANTS) <= set(known)
 
 
-@pytest.mark.parametrize("name", ways.VARIANTS)
-def test_every_way_of_preparing_prepares(name: str) -> None:
-    """With one step changed, a photo and a boxed drawing still come out as the network takes them."""
-    page = np.full((120, 100), 230, np.uint8)
-    page[30:90, 48:54] = 40
-    photo = np.linspace(120, 240, 100) - 8 * (page < 100)  # faint
-    page[10:12] = page[-12:-10] = 90
-    with ways.VARIANTS[name]() as way:
-        for picture in (page, photo.astype(np.uint8)):
-            prepared = way(picture)
-            assert (prepared.image.shape, prepared.image.dtype) == ((28, 28), np.uint8)
+@pytest.mark.parametrize("name", worst.PICTURES)
+def test_every_worst_picture_has_an_answer(name: str) -> None:
+    """They are what a search for slow pictures found, at the size that is asked for."""
+    picture = worst.PICTURES[name](40)
+    assert (picture.shape, picture.dtype) == ((40, 40), np.uint8)
+    assert prepare(picture).image.shape == (28, 28)

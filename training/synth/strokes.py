@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from service.preprocess.thinning import thin
+from training.synth.thinning import thin
 
 _TRACE = 84  # side of the raster on which a 28 x 28 digit is thinned
 

@@ -14,7 +14,6 @@ from PIL import Image, ImageDraw, ImageFont
 from service.model.artifact import load_artifact
 from service.model.session import DigitSession
 from service.preprocess import prepare, preprocess
-from service.preprocess.thumbnail import fit_thumbnail
 from training.errors import DataError
 from training.synth.pictures import DIGIT_KINDS, OTHER_KINDS, synthesise, synthesise_grey
 from training.synth.pool import HARD
@@ -32,7 +31,7 @@ def digits() -> list[NDArray[np.uint8]]:
     for label in range(10):
         page = Image.new("L", (80, 80))
         ImageDraw.Draw(page).text((40, 40), str(label), fill=255, font=font, anchor="mm")
-        made.append(fit_thumbnail(np.asarray(page, np.float32) / 255))
+        made.append(prepare(np.asarray(page)).image)
     return made
 
 

@@ -1,0 +1,42 @@
+"""MNIST's convention: how large a digit is in its picture, where it lies, and whether a picture follows it already."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract import BOX, CENTRE, SIDE
+
+HALF: Final = 127  # what is stronger is ink
+
+_ONES: Final = np.ones(SIDE, np.float32)
+_PLACES: Final = np.arange(SIDE, dtype=np.float32)
+_SQUARE: Final = np.ones((2, 2), np.uint8)
+
+
+def is_mnist_style(grey: NDArray[np.uint8]) -> bool:
+    """Tell whether a picture, uint8 [height, width], already is as MNIST has them.
+
+    White on black, in a 20 x 20 box, centred by mass, with strokes wider than one pixel.
+    """
+    if grey.shape != (SIDE, SIDE) or 2 * cv2.countNonZero(grey) > grey.size or int(grey.max()) < 250:
+        return False
+    weights = grey.astype(np.float32)  # sums as products with ones, exact up to 2**24: a third of the time of .sum()
+    rows, columns = weights @ _ONES, _ONES @ weights
+    extents = [int(inked[-1] - inked[0]) + 1 for inked in (np.flatnonzero(rows), np.flatnonzero(columns))]
+    if max(extents) not in (BOX - 1, BOX):
+        return False
+    total = float(rows.sum())
+    centred = all(abs(float(sums @ _PLACES) / total - CENTRE) < 0.65 for sums in (rows, columns))
+    return centred and not _is_hairline(grey)
+
+
+def _is_hairline(grey: NDArray[np.uint8]) -> bool:
+    """Tell whether strokes are one pixel wide and hard, as no pen of MNIST is: no grey, and no 2 x 2 pixels inside."""
+    strokes = (grey > HALF).view(np.uint8)
+    ink = cv2.countNonZero(strokes)
+    soft = cv2.countNonZero(grey) - ink
+    return 5 * soft < ink and 5 * cv2.countNonZero(cv2.erode(strokes, _SQUARE)) < ink

@@ -1,0 +1,69 @@
+"""Every kind of file is read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from drawings import as_file, black_on_white, drawn, read
+from PIL import Image
+
+from service.model.session import DigitSession
+from service.preprocess import decode, preprocess
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_every_format_is_read(session: DigitSession, kind: str) -> None:
+    """The same drawing gives the same answer from all six formats."""
+    assert read(session, preprocess(as_file(black_on_white(drawn(2)), kind))) == 2
+
+
+def test_a_turned_photo_is_turned_back(session: DigitSession) -> None:
+    """EXIF orientations 1 to 8 all show an upright digit."""
+    upright = Image.fromarray(black_on_white(drawn(7, size=(200, 260))))
+    undo = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    for orientation, turn in undo.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        stored = upright if turn is None else upright.transpose(turn)
+        assert read(session, preprocess(as_file(stored, "JPEG", exif=exif))) == 7, f"orientation {orientation}"
+
+
+@pytest.mark.parametrize("colour", [0, 255], ids=["black", "white"])
+def test_nothing_is_a_background(session: DigitSession, colour: int) -> None:
+    """Black and white strokes on a transparent ground are both read."""
+    alpha = (drawn(2) * 255).astype(np.uint8)
+    rgb = np.full((*alpha.shape, 3), colour, np.uint8)
+    assert read(session, preprocess(as_file(np.dstack([rgb, alpha])))) == 2
+
+
+def test_odd_modes_are_read(session: DigitSession) -> None:
+    """Palette, 16 and 12 bits, CMYK, one bit, and grey with alpha."""
+    picture = Image.fromarray(black_on_white(drawn(2)))
+    grey = np.asarray(picture).astype(np.uint16)
+    files = {
+        "palette": as_file(picture.convert("RGB").quantize(8)),
+        "palette with a transparent colour": as_file(picture.quantize(2), transparency=0),
+        "16 bits": as_file(Image.fromarray(grey * 257)),
+        "12 bits": as_file(Image.fromarray(grey * 16), "TIFF"),
+        "float": as_file(Image.fromarray(grey.astype(np.float32) / 255), "TIFF"),
+        "CMYK": as_file(picture.convert("CMYK"), "JPEG"),
+        "one bit": as_file(picture.convert("1")),
+        "grey and alpha": as_file(picture.convert("LA")),
+    }
+    for name, data in files.items():
+        assert read(session, preprocess(data)) == 2, name
+
+
+def test_a_large_photo_is_decoded_small() -> None:
+    """Twelve megapixels reach the pipeline as a few hundred thousand."""
+    grey = decode(as_file(Image.new("L", (4000, 3000), 200), "JPEG"))
+    assert max(grey.shape) <= 640
