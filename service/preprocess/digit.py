@@ -18,6 +18,7 @@ from service.preprocess.rulings import CROP, without_rulings
 SHARP: Final = 0.6  # an outline's steepness: strokes lie above it even when blurred, clouds and shadows below
 SHADOW: Final = 0.5  # below it, in a photo, nothing but a shadow
 LEAST: Final = 7  # pixels of the picture as it was sent; what is shorter is a speck or left of a line
+LEAST_OF_SMALL: Final = 4  # the same for a picture that is enlarged: Swiss digits of 16 x 16 pixels are 4 to 10 high
 DOUBT: Final = 0.2  # factor on the score for each sign that a piece belongs to the world around the digit
 BOARD: Final = 0.6  # factor on the score of light ink in a photo: boards are rarer than a lamp's glow
 CLOUDY: Final = 0.5  # factor on the score in a wide window, which takes clouds of light for ink too
@@ -95,8 +96,9 @@ class _Choice:
         shadow = self._is_shadow(main)
         left, top, width, height = cv2.boundingRect(digit.view(np.uint8))
         inside = slice(top, top + height), slice(left, left + width)
-        blurred = 4 * self.scale if ink.photo else 0.0  # photos are smoothed before, which makes a speck larger
-        remains = max(height, width) * self.scale < LEAST + blurred or self._is_left_of_line(main)
+        # A photo is smoothed before, which makes a speck larger.
+        least = (LEAST + (2 * self.scale if ink.photo else 0)) if self.scale >= 1 else LEAST_OF_SMALL
+        remains = max(height, width) * self.scale < least or self._is_left_of_line(main)
         written = float(pieces.strength[main]) >= ink.high and not shadow and not remains
         if ink.photo:
             thin = self.outline(main).pen < THIN * ink.window and max(self.height, self.width) * self.scale >= SMALL

@@ -105,3 +105,12 @@ def test_a_small_digit_in_a_large_photo_is_read_nearer(session: DigitSession, di
     """A digit of a tenth of the picture's height is cut out of the finer picture (`pipeline.CLEAR`)."""
     ink = drawn(digit, size=(640, 480), height=46, middle=(250, 200), pen=4)
     assert read(session, prepare(noisy((215 - 150 * ink) * lamp((640, 480), 0.3)))) == digit
+
+
+@pytest.mark.parametrize("digit", SOME)
+def test_five_pixels_in_a_small_file_are_a_digit(digit: int) -> None:
+    """A small scan's faint digit is no speck (`digit`: `LEAST_OF_SMALL`)."""
+    page = Image.fromarray(black_on_white(drawn(digit, size=(128, 128), height=38, pen=7), 150, 250))
+    prepared = prepare(np.asarray(page.resize((16, 16), Image.Resampling.BOX)))
+    assert prepared.rejected is None
+    assert max(np.ptp(np.flatnonzero(prepared.image.any(axis))) + 1 for axis in (0, 1)) >= 19
