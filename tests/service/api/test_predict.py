@@ -181,6 +181,6 @@ def test_bentomls_own_batchable_route_answers_the_same_probabilities(http: httpx
 
 
 def test_the_answer_is_one_json_document_that_parses_strictly(http: httpx.Client) -> None:
-    """What is written by hand for speed is what a JSON writer would have written."""
+    """No NaN, and no second document behind the first."""
     text = http.post("/predict", files={"image": picture()}).text
     assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))["model"] == MODEL
