@@ -110,7 +110,8 @@ def load_pool(images: Images, labels: NDArray[np.int64], plan: PoolPlan, folder:
 def kept(path: Path, pictures: int, make: Callable[[], Pool]) -> Pool:
     """Read a pool of so many pictures from a file, or make it and keep it there.
 
-    Raises: DataError if the kept file is damaged.
+    Raises:
+        DataError: the kept file is damaged.
     """
     if not path.exists():
         logger.info("making %d synthetic pictures, once, into %s", pictures, path)

@@ -99,7 +99,8 @@ def test_the_worked_example_agrees_with_pytorch() -> None:
     output = correlate(figures.IMAGE, figures.ONES)
     np.testing.assert_array_equal(output, [[12, 16], [24, 28]])
     image, kernel = (torch.from_numpy(values)[None, None] for values in (figures.IMAGE, figures.ONES))
-    np.testing.assert_array_equal(functional.conv2d(image, kernel)[0, 0].numpy(), output)
+    # Not to the bit: a convolution by transforms, as some processors' kernels do it, rounds whole numbers too.
+    np.testing.assert_allclose(functional.conv2d(image, kernel)[0, 0].numpy(), output, rtol=1e-6)
     batch = output[None, None]
     assert reference.max_pool(batch, 2).tolist() == [[[[28]]]]
     assert reference.average_pool(batch, 2).tolist() == [[[[20]]]]
