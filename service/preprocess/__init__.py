@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 
 from service.preprocess.decode import MAX_PIXELS, decode
-from service.preprocess.pipeline import Prepared, prepare, preprocess
+from service.preprocess.pipeline import Prepared, prepare, preprocess, preprocess_at_once
 
 cv2.setNumThreads(1)  # one picture is too little work to share, and the threads of a server are busy with others
 
-__all__ = ["MAX_PIXELS", "Prepared", "decode", "prepare", "preprocess"]
+__all__ = ["MAX_PIXELS", "Prepared", "decode", "prepare", "preprocess", "preprocess_at_once"]

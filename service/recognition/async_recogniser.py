@@ -115,9 +115,9 @@ class AsyncRecogniser:
         return outputs, labels
 
     async def prepare(self, data: bytes) -> Prepared:
-        """Bring an encoded picture to the network's input: small ones here and now, others in a thread."""
-        if _is_small(data):
-            return self._plain.prepare(data)
+        """Bring an encoded picture to the network's input: the quick ones here, others in a thread."""
+        if _is_small(data) and (prepared := self._plain.prepare_at_once(data)) is not None:
+            return prepared
         if self._decoding >= MAX_DECODING:
             raise Overloaded(
                 f"{self._decoding} pictures wait to be decoded, at most {MAX_DECODING} may; try again soon"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from service.errors import ServiceError
-from service.preprocess import MAX_PIXELS, Prepared, preprocess
+from service.preprocess import MAX_PIXELS, Prepared, preprocess, preprocess_at_once
 from service.recognition.second_look import look_twice
 from service.recognition.verdict import Judge, Prediction
 
@@ -90,6 +90,14 @@ class Recogniser:
         finally:
             if self._observer is not None:
                 self._observer.picture(perf_counter() - started)
+
+    def prepare_at_once(self, data: bytes) -> Prepared | None:
+        """Prepare a picture if that costs no more than decoding it; raises as `picture`."""
+        started = perf_counter()
+        prepared = preprocess_at_once(data, max_pixels=self._max_pixels)
+        if prepared is not None and self._observer is not None:
+            self._observer.picture(perf_counter() - started)
+        return prepared
 
     def attempt(self, data: bytes) -> Prepared | ServiceError:
         """Prepare a picture, or return what is wrong with it."""

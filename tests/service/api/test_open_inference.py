@@ -52,11 +52,15 @@ def png(image: NDArray[np.uint8]) -> bytes:
 
 def test_pictures_are_looked_at_twice(http: httpx.Client) -> None:
     """A doubtful picture has the logits that /predict judges by; the same image as a tensor has those of the graph."""
-    smear = np.zeros((28, 28), np.uint8)
-    smear[8:20, 8:20] = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
     session = DigitSession(load_artifact(SHIPPED_MODEL), "cpu")
-    seen = preprocess(png(smear)).image[np.newaxis]
-    once, twice = session.run(seen), look_twice(session.run, seen)
+    for seed in range(50):  # until one is doubtful, whichever model ships
+        smear = np.zeros((28, 28), np.uint8)
+        smear[8:20, 8:20] = np.random.default_rng(seed).integers(0, 256, (12, 12), dtype=np.uint8)
+        prepared = preprocess(png(smear))
+        seen = prepared.image[np.newaxis]
+        once, twice = session.run(seen), look_twice(session.run, seen)
+        if prepared.rejected is None and np.abs(once.logits - twice.logits).max() > 0.1:
+            break
     assert np.abs(once.logits - twice.logits).max() > 0.1
     data = base64.b64encode(png(smear)).decode()
     picture = {"name": "pictures", "shape": [1], "datatype": "BYTES", "data": [data]}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.model.artifact import load_artifact
 from service.model.session import DigitSession
-from service.preprocess import prepare, preprocess
+from service.preprocess import prepare, preprocess, preprocess_at_once
 
 
 @pytest.mark.parametrize("digit", DRAWINGS)
@@ -79,3 +79,14 @@ def _shared_session() -> DigitSession:
     if not _SESSIONS:
         _SESSIONS.append(DigitSession(load_artifact(MODELS), "cpu"))
     return _SESSIONS[0]
+
+
+def test_only_what_needs_no_look_is_prepared_at_once() -> None:
+    """The event loop prepares MNIST's layout and blank pages, exactly as ever, and leaves the rest to a thread."""
+    image = prepare(black_on_white(drawn(3))).image
+    for picture in (image, np.full((28, 28), 200, np.uint8)):
+        at_once, ever = preprocess_at_once(as_file(picture)), preprocess(as_file(picture))
+        assert at_once is not None
+        assert (at_once.rejected, at_once.image.tolist()) == (ever.rejected, ever.image.tolist())
+    for picture in (255 - image, np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)):
+        assert preprocess_at_once(as_file(picture)) is None
