@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks import in_starlette, with_python_multipart
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -55,14 +57,14 @@ def _inline(images: int) -> Callable[[], None]:
     """Run batches of up to so many images on the event loop."""
 
     def change() -> None:
-        from service import batching  # noqa: PLC0415
+        from service.recognition import batcher  # noqa: PLC0415
 
-        plain = batching.Batcher.__init__
+        plain = batcher.Batcher.__init__
 
-        def changed(self: batching.Batcher, *given: Any, **named: Any) -> None:
+        def changed(self: batcher.Batcher, *given: Any, **named: Any) -> None:
             plain(self, *given, **{**named, "max_inline": images})
 
-        batching.Batcher.__init__ = changed  # type: ignore[method-assign]
+        batcher.Batcher.__init__ = changed  # type: ignore[method-assign]
 
     return change
 
@@ -95,6 +97,15 @@ class DispatcherBatcher:
         """Nothing to close."""
 
 
+def _plain_connection() -> None:
+    """Have uvicorn's own connection in the place of service/server/connection.py."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
+
+    from service.server import drain  # noqa: PLC0415
+
+    drain.GuardedConnection = HttpToolsProtocol  # type: ignore[misc,assignment]
+
+
 VARIANTS = {
     "one-worker": Variant("as it is"),
     "no-freeze": Variant("without gc.freeze", change=_no_freeze),
@@ -107,6 +118,9 @@ VARIANTS = {
     "access-log": Variant("with access log", {"DIGITS_ACCESS_LOG": "true"}),
     "h11": Variant("h11", change=_uvicorn(http="h11")),
     "asyncio": Variant("asyncio's loop", change=_uvicorn(loop="asyncio")),
+    "uvicorn-connection": Variant("uvicorn's connection", change=_plain_connection),
+    "starlette": Variant("Starlette's routing", change=in_starlette.change),
+    "python-multipart": Variant("python-multipart", change=with_python_multipart.change),
     "websockets": Variant("WebSocket check", change=_uvicorn(ws="auto")),
 }
 
@@ -119,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     variant = VARIANTS[options.name]
     os.environ.update(variant.environment)
-    from service import worker  # noqa: PLC0415 - the settings are read when the service is imported
+    from service.server import worker  # noqa: PLC0415 - the settings are read when the service is imported
 
     if variant.change is not None:
         variant.change()
