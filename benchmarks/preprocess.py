@@ -144,7 +144,7 @@ def glyphs(fonts: Sequence[Path], rng: np.random.Generator) -> Iterator[tuple[ND
         middle = (page.width * rng.uniform(0.2, 0.8), page.height * rng.uniform(0.2, 0.8))
         try:
             ImageDraw.Draw(page).text(middle, chr(code), fill=int(rng.integers(0, 256)), font=font, anchor="mm")
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):  # not every glyph of every font can be drawn
             continue
         if rng.random() < 0.3:
             page = page.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 4)))
