@@ -26,13 +26,13 @@ WORKDIR /app
 # What changes most comes last, so that a change of the code rebuilds in seconds. The base image has no byte code, not even
 # of the standard library, and none can be written where the file system is read-only: it is made here, for what the service
 # imports and nothing else.
-RUN python -c "import _bentoml_impl.server.app, bentoml.validators, cv2, multipart, numpy, onnxruntime, PIL.Image, pydantic_settings, uvicorn, uvloop"
+RUN python -c "import _bentoml_impl.server.app, bentoml.validators, cv2, grpc.aio, multipart, numpy, onnxruntime, PIL.Image, pydantic_settings, uvicorn, uvloop"
 COPY deploy/ready.py ready.py
 COPY models models
 COPY service service
 # One start, which proves that the image serves, and makes the rest of the byte code.
 # hadolint ignore=DL3001
-RUN DIGITS_LAME_DUCK_S=0 python -m service & \
+RUN DIGITS_LAME_DUCK_S=0 DIGITS_GRPC_PORT=50051 python -m service & \
     timeout 60 sh -c 'until python -I -S ready.py; do sleep 0.2; done' \
  && kill $! && wait $!
 
@@ -45,7 +45,7 @@ LABEL org.opencontainers.image.title="digit-service" \
       org.opencontainers.image.revision="${REVISION}"
 
 USER 10001:10001
-EXPOSE 3000
+EXPOSE 3000 50051
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-I", "-S", "/app/ready.py"]
 CMD ["python", "-m", "service", "--host", "0.0.0.0"]

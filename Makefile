@@ -13,7 +13,7 @@ RUNTIME ?= $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help serve test test-service lint train export verify bench soak chaos figures image requirements clean
+.PHONY: help serve test test-service lint train export verify bench soak chaos figures protos image requirements clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,15 +54,19 @@ chaos: $(DEV)/$(INSTALLED)  ## hostile requests, overload, killed workers, resta
 figures: $(DEV)/$(INSTALLED)  ## draw the figures of docs/ again, from the shipped model
 	$(DEV)/bin/python -m training.study.figures
 
+protos: $(DEV)/$(INSTALLED)  ## compile the gRPC messages again, after a change of service/api/protos/*.proto
+	cd service/api/protos && $(abspath $(DEV))/bin/python -m grpc_tools.protoc -I. --descriptor_set_out=protos.binpb \
+		open_inference.proto health.proto
+
 image:  ## build the Docker image and check that it answers
 	docker build --build-arg RUNTIME=$(RUNTIME) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
 		-t digit-service:$(RUNTIME) .
 
 requirements:  ## renew the pinned requirement files from pyproject.toml
 	$(DEV)/bin/python -m pip install --quiet uv
-	for name in cpu gpu; do $(COMPILE) --extra $$name -o requirements/$$name.txt || exit 1; done
-	$(COMPILE) --extra cpu --extra test -o requirements/test.txt
-	$(COMPILE) --extra cpu --extra train --extra test --extra dev -o requirements/dev.txt
+	for name in cpu gpu; do $(COMPILE) --extra $$name --extra grpc -o requirements/$$name.txt || exit 1; done
+	$(COMPILE) --extra cpu --extra grpc --extra test -o requirements/test.txt
+	$(COMPILE) --extra cpu --extra grpc --extra train --extra test --extra dev -o requirements/dev.txt
 
 clean:  ## remove what can be made again
 	rm -rf $(SERVE) $(DEV) $(TEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import socket
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import bentoml
 import numpy as np
@@ -16,6 +18,7 @@ from bentoml.validators import DType, Shape
 from service.api import bentoml_routes, health
 from service.api.bentoml_routes import check_images
 from service.api.explain import LookInside
+from service.api.grpc_extra import check_grpc
 from service.api.inference import Inference
 from service.api.open_inference import InferenceRoutes
 from service.api.openapi import Description
@@ -36,6 +39,9 @@ from service.telemetry.counting import count_in_memory
 from service.telemetry.logs import configure_logs
 from service.telemetry.metrics import Metrics
 
+if TYPE_CHECKING:
+    from service.api.grpc_server import GrpcServer
+
 logger = logging.getLogger("bentoml.service")  # below BentoML's logger, whose handlers are configured
 # For BentoML's annotations: written out, as pydantic and BentoML cannot see through `NDArray`, which numpy 2.5 makes a
 # `type` statement on Python 3.12 and newer.
@@ -47,12 +53,22 @@ class GatewayService(bentoml.Service[Any]):
     """A BentoML service whose ASGI application stands behind our gateway."""
 
     _made: Any = None
+    grpc: Any = None
 
     def __call__(self) -> Any:
         """Return the process's one instance of the service."""
         if self._made is None:
             self._made = super().__call__()
         return self._made
+
+    def bind_beside(self, listener: socket.socket) -> None:
+        """Open the gRPC port, if there is to be one, on the address of HTTP's listening socket."""
+        if self.grpc is not None:
+            address = listener.getsockname()
+            try:
+                self.grpc.bind(address[0] if isinstance(address, tuple) else "127.0.0.1")
+            except ServiceError as error:
+                raise SystemExit(f"error: {error}") from None
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Wrap BentoML's application; called once in each worker."""
@@ -62,7 +78,16 @@ class GatewayService(bentoml.Service[Any]):
         app = super().to_asgi(is_main=is_main)
         self()  # now: in the application's start, uvicorn would bury the line that says why this cannot be
         gateway = Gateway(app, _settings)
-        gateway.on_startup(lambda: bentoml.get_current_service().open(gateway))
+        if _settings.grpc_port is not None:
+            os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else its library logs what clients do wrong, line by line
+            # Not at the top: without gRPC its library is not even loaded.
+            from service.api.grpc_server import GrpcServer  # noqa: PLC0415
+
+            self.grpc = GrpcServer(_settings, gateway.limits)
+            gateway.doors.append(self.grpc)
+        gateway.on_startup(lambda: bentoml.get_current_service().open(gateway, self.grpc))
+        if self.grpc is not None:
+            gateway.on_startup(self.grpc.open)
         gateway.on_startup(Drain(gateway, _settings).install)
         if _settings.tracing:
             trace(gateway)
@@ -107,6 +132,8 @@ class DigitService:
         try:
             artifact = load_artifact(_settings.model)
             providers_to_try(_settings.provider)
+            if _settings.grpc_port is not None:
+                check_grpc()
             if _settings.repository_api:
                 check_folder(_settings.model, artifact)
         except ServiceError as error:
@@ -159,8 +186,9 @@ class DigitService:
         session.warm_up(self.settings.max_batch)
         return session
 
-    def open(self, gateway: Gateway) -> None:
+    def open(self, gateway: Gateway, grpc: GrpcServer | None) -> None:
         """Put the routes into the gateway, once the worker's application has started."""
+        self.grpc = grpc
         repository = None
         if self.settings.repository_api:
             repository = Repository(
@@ -190,6 +218,8 @@ class DigitService:
         """Set the routes for the version that serves."""
         pictures = PictureRoutes(self.recogniser)
         inference = Inference(self.recogniser)
+        if self.grpc is not None:
+            self.grpc.configure(inference, self.metrics)
         inference_routes = InferenceRoutes(inference, ["model_repository"] if repository else [])
         routes = [
             *self.page.routes(),

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     repository_api: bool = Field(
         default=False, description="routes that list the model's versions and change to another one; needs an API key"
     )
+    grpc_port: int | None = Field(
+        default=None, ge=1, le=65535, description="port on which gRPC is served; none: it is not"
+    )
     log_format: Literal["json", "text"] = Field(default="json", description="log lines as JSON objects, or for people")
     access_log: bool = Field(default=False, description="one log line for each request")
     tracing: bool = Field(default=False, description="OpenTelemetry spans, by BentoML's tracing configuration")

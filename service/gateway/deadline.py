@@ -76,7 +76,7 @@ class Deadline:
         if self._request.reading:  # the reader itself will learn that the client has gone
             self._look_at_body(now)
         elif now >= self._ends_at:
-            self._end(self._lateness())
+            self._end(no_answer(self._limit_s))
         else:
             self._watcher = self._loop.create_task(self._watch())
 
@@ -99,14 +99,16 @@ class Deadline:
             async with asyncio.timeout_at(self._ends_at):
                 await self._request.disconnected()
         except TimeoutError:
-            self._end(self._lateness())
+            self._end(no_answer(self._limit_s))
         else:
             self._end(Disconnected())
-
-    def _lateness(self) -> Exception:
-        return DeadlineExceeded(f"no answer within {self._limit_s:g} s; try again, or send less at once")
 
     def _end(self, reason: Exception) -> None:
         if self._task is not None and not self._task.done():
             self._reason = reason
             self._task.cancel()
+
+
+def no_answer(limit_s: float) -> DeadlineExceeded:
+    """Return the error for an answer that was not ready in time."""
+    return DeadlineExceeded(f"no answer within {limit_s:g} s; try again, or send less at once")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from service.errors import MethodNotAllowed, NotFound, Overloaded, ServiceError
 from service.gateway.access import Keys, Origins, RequestIds
@@ -59,6 +59,16 @@ class _Path(NamedTuple):
     tells_readiness: bool
 
 
+class Door(Protocol):
+    """Another port of the process, which ends with it."""
+
+    def drain(self) -> None:
+        """Say "not ready" from now on; go on answering."""
+
+    async def close(self, grace_s: float) -> None:
+        """Answer what was asked, for so many seconds at most, and end."""
+
+
 class Gateway:
     """ASGI application that dispatches by exact path and turns every error into an answer.
 
@@ -68,22 +78,25 @@ class Gateway:
 
     Attributes:
         listeners: the listening sockets, where this process owns them (service/server/worker.py).
+        doors: other ports, closed at the end.
+        limits: on bodies, which the doors share.
         is_last: tells whether nobody will listen on them when this process has ended.
     """
 
     def __init__(self, inner: ASGIApp, settings: Settings) -> None:
         self.inner = inner
         self.listeners: tuple[socket.socket, ...] = ()
+        self.doors: list[Door] = []
+        self.limits = BodyLimits(settings.max_body_bytes, settings.max_held_bytes)
         self.is_last: Callable[[], bool] = lambda: settings.workers == 1
         self._settings = settings
         self._timeout_s = settings.timeout_s
         self._pace = PaceLimits(settings.body_s, settings.body_pause_s, settings.body_kib_s)
-        self._limits = BodyLimits(settings.max_body_bytes, settings.max_held_bytes)
         self._keys = Keys(key.get_secret_value() for key in settings.api_key)
         self._origins = Origins(settings.cors_origins)
         self._ids = RequestIds()
         self._routes: dict[str, _Path] = {}
-        self._on_startup: list[Callable[[], None]] = []
+        self._on_startup: list[Callable[[], Awaitable[None] | None]] = []
         self._metrics: Metrics | None = None
         self._missing: Missing | None = None
         self._http: ASGIApp = self._answer
@@ -104,8 +117,8 @@ class Gateway:
         if CLOSE in self._always:
             self.drain()
 
-    def on_startup(self, started: Callable[[], None]) -> None:
-        """Have `started` called when BentoML's application has started, before the first request."""
+    def on_startup(self, started: Callable[[], Awaitable[None] | None]) -> None:
+        """Have `started` called, and awaited, when BentoML's application has started, before the first request."""
         self._on_startup.append(started)
 
     def wrap(self, middleware: Callable[[ASGIApp], ASGIApp]) -> None:
@@ -114,6 +127,8 @@ class Gateway:
 
     def drain(self) -> None:
         """Say "not ready" from now on, and "Connection: close" on every answer; go on answering."""
+        for door in self.doors:
+            door.drain()
         self._always = (NOSNIFF, CLOSE)
         for path in self._routes.values():
             if path.tells_readiness:
@@ -129,7 +144,7 @@ class Gateway:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, self._limits)
+        request = Request(scope, receive, self.limits)
         started = perf_counter()
         route = self._routes.get(request.path)
         request_id = self._ids.of(request.headers)
@@ -204,7 +219,8 @@ class Gateway:
         async def watch(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 for started in self._on_startup:
-                    started()
+                    if (opening := started()) is not None:
+                        await opening
             await send(message)
 
         await self.inner(scope, receive, watch)

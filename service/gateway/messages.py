@@ -70,6 +70,19 @@ class BodyLimits:
         self.together = max(one, together)
         self.held = 0
 
+    def take(self, size: int) -> None:
+        """Count so many bytes more, or fewer, as held.
+
+        Raises:
+            Overloaded: all together would be more than the process may hold.
+        """
+        if size > 0 and self.held + size > self.together:
+            raise Overloaded(
+                f"the bodies of other requests fill the {self.together >> 20} MiB that the server has for them; "
+                "try again soon"
+            )
+        self.held += size
+
 
 class Request:
     """One HTTP request; header names are lower case, values latin-1 bytes as they came.
@@ -178,12 +191,7 @@ class Request:
         limits = self._limits
         if size > limits.one:
             raise self._too_large(str(size))
-        if limits.held - self._held + size > limits.together:
-            raise Overloaded(
-                f"the bodies of other requests fill the {limits.together >> 20} MiB that the server has for them; "
-                "try again soon"
-            )
-        limits.held += size - self._held
+        limits.take(size - self._held)
         self._held = size
 
     def _too_large(self, size: str) -> PayloadTooLarge:

@@ -81,6 +81,7 @@ class Drain:
     async def _run(self, number: signal.Signals, server: uvicorn.Server, end: Callable[[int, Any], Any]) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._lame_duck_s)
+        closing = [loop.create_task(door.close(self._grace_s)) for door in self._gateway.doors]
         await self._stop_listening(server)
         closed_at = loop.time()
         connections = server.server_state.connections
@@ -90,6 +91,7 @@ class Drain:
             await asyncio.sleep(STEP_S)
         if connections:
             logger.warning("%d connections are still open after %.0f s", len(connections), self._grace_s)
+        await asyncio.gather(*closing)
         end(number, None)
 
     async def _stop_listening(self, server: uvicorn.Server) -> None:

@@ -58,6 +58,7 @@ def _serve(listener: socket.socket, supervisor: socket.socket, number: int, slot
     stop_s = longest_stop_s(load_settings())
     app = definition.to_asgi()
     app.listeners = (listener,)
+    definition.bind_beside(listener)
     app.is_last = lambda: _has_gone(supervisor)
     app.on_startup(gc.enable)
     app.on_startup(lambda: _greet(supervisor, stop_s))

@@ -54,9 +54,10 @@ def test_the_checker_finds_a_misspelt_field() -> None:
     assert unknown_fields(content, "V1beta1InferenceService", models, "") == [".spec.predictor.model.modelFromat"]
 
 
-def test_the_custom_predictor_is_a_valid_pod() -> None:
-    """Its container, volumes and security context are Kubernetes's own, and checked strictly as such."""
-    predictor = manifest(ROOT / "deploy" / "kserve" / "custom.yaml")["spec"]["predictor"]
+@pytest.mark.parametrize("name", ["custom", "grpc"])
+def test_the_custom_predictors_are_valid_pods(name: str) -> None:
+    """Container, volumes and security context are Kubernetes's own, and checked strictly as such."""
+    predictor = manifest(ROOT / "deploy" / "kserve" / f"{name}.yaml")["spec"]["predictor"]
     for scaling in ("minReplicas", "maxReplicas", "timeout"):
         del predictor[scaling]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "digits"}, "spec": predictor}
@@ -68,6 +69,15 @@ def test_probes_ask_for_the_model_that_is_served() -> None:
     (container,) = manifest(ROOT / "deploy" / "kserve" / "custom.yaml")["spec"]["predictor"]["containers"]
     name = load_artifact(SHIPPED_MODEL).manifest.name
     assert container["readinessProbe"]["httpGet"]["path"] == f"/v2/models/{name}/ready"
+
+
+def test_the_grpc_predictor_names_its_protocol_and_its_port() -> None:
+    """One port, named h2c, which is that of the setting and of the readiness probe."""
+    (container,) = manifest(ROOT / "deploy" / "kserve" / "grpc.yaml")["spec"]["predictor"]["containers"]
+    (port,) = container["ports"]
+    assert port["name"] == "h2c"
+    assert container["readinessProbe"]["grpc"]["port"] == port["containerPort"]
+    assert {"name": "DIGITS_GRPC_PORT", "value": str(port["containerPort"])} in container["env"]
 
 
 def test_models_is_a_repository_as_triton_wants_it() -> None:

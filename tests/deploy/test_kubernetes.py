@@ -14,7 +14,8 @@ from serving import ROOT
 from service.settings import PREFIX, Settings
 
 FOLDER = ROOT / "deploy" / "kubernetes"
-KUSTOMIZATIONS = ("base", "overlays/gpu", "overlays/monitored")
+KUSTOMIZATIONS = ("base", "overlays/gpu", "overlays/grpc", "overlays/monitored")
+GRPC_PORT = 50051
 KUBERNETES = ("1.29", "1.37")  # the oldest and the newest that the checker knows and that one meets
 LABEL = {"app.kubernetes.io/name": "digits"}
 SLACK_S = 2
@@ -111,16 +112,30 @@ def test_every_setting_exists_and_its_value_is_one(name: str, monkeypatch: pytes
 
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
 def test_ports_and_probes_meet(name: str) -> None:
-    """Service, policy, scrape and probes all mean the port called http, which is the one that the image listens on."""
+    """Service, policy, scrape and probes mean the ports of the container, and the image listens on that of HTTP."""
     objects = built(name)
     (container,) = pod(objects)["containers"]
-    assert container["ports"] == [{"name": "http", "containerPort": 3000}]
+    over_grpc = name == "overlays/grpc"
+    ports = {"http": 3000} | ({"grpc": GRPC_PORT} if over_grpc else {})
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == ports
     assert "PORT=3000" in (ROOT / "Dockerfile").read_text()
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert container[probe]["httpGet"]["port"] == "http"
-    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
-    assert one(objects, "Service")["spec"]["ports"][0]["targetPort"] == "http"
-    assert one(objects, "NetworkPolicy")["spec"]["ingress"] == [{"ports": [{"port": "http"}]}]
+    assert container["livenessProbe"]["httpGet"]["port"] == "http"
+    for probe in ("startupProbe", "readinessProbe"):
+        asked = container[probe]
+        assert ("grpc" in asked, "httpGet" in asked) == (over_grpc, not over_grpc)
+        assert asked["grpc"]["port"] == GRPC_PORT if over_grpc else asked["httpGet"]["port"] == "http"
+    assert over_grpc or container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert [port["targetPort"] for port in one(objects, "Service")["spec"]["ports"]] == list(ports)
+    assert one(objects, "NetworkPolicy")["spec"]["ingress"] == [{"ports": [{"port": port} for port in ports]}]
+
+
+def test_the_grpc_overlay_opens_the_port_that_it_names() -> None:
+    """The setting, the container's port and the Service's are one number."""
+    objects = built("overlays/grpc")
+    (container,) = pod(objects)["containers"]
+    assert {"name": "DIGITS_GRPC_PORT", "value": str(GRPC_PORT)} in container["env"]
+    assert one(objects, "Service")["spec"]["ports"][1]["port"] == GRPC_PORT
+    assert str(GRPC_PORT) in (ROOT / "Dockerfile").read_text()
 
 
 def test_a_gpu_pod_refuses_to_serve_without_its_gpu() -> None:
