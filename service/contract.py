@@ -22,6 +22,9 @@ MAX_TENSORS: Final = 16
 JSON: Final = "application/json"
 FORM: Final = "multipart/form-data"
 OCTETS: Final = "application/octet-stream"
+S3_OCTETS: Final = "binary/octet-stream"
+"""What Amazon S3 calls a file of which it knows nothing."""
+URL_FORM: Final = "application/x-www-form-urlencoded"
 
 
 class Rejection(StrEnum):
@@ -47,22 +50,26 @@ class Rejection(StrEnum):
 
 
 class Format(NamedTuple):
-    """A picture format: Pillow's name for it, the name that people know, and its media type."""
+    """A picture format: Pillow's name for it, the name that people know, its media type, and how a file begins.
+
+    `signature` is a regular expression, in which a dot is any byte.
+    """
 
     name: str
     title: str
     media_type: str
+    signature: bytes
 
 
 FORMATS: Final = (
-    Format("PNG", "PNG", "image/png"),
-    Format("JPEG", "JPEG", "image/jpeg"),
-    Format("WEBP", "WebP", "image/webp"),
-    Format("GIF", "GIF", "image/gif"),
-    Format("BMP", "BMP", "image/bmp"),
-    Format("TIFF", "TIFF", "image/tiff"),
+    Format("PNG", "PNG", "image/png", rb"\x89PNG\r\n\x1a\n"),
+    Format("JPEG", "JPEG", "image/jpeg", rb"\xff\xd8\xff"),
+    Format("WEBP", "WebP", "image/webp", rb"RIFF.{4}WEBP"),
+    Format("GIF", "GIF", "image/gif", rb"GIF8[79]a"),
+    Format("BMP", "BMP", "image/bmp", rb"BM.{4}\0{4}"),
+    Format("TIFF", "TIFF", "image/tiff", rb"II[*+]\0|MM\0[*+]"),
 )
 FORMAT_TITLES: Final = f"{', '.join(each.title for each in FORMATS[:-1])} or {FORMATS[-1].title}"
 """The formats as an error message names them."""
-PICTURE_TYPES: Final = (*(each.media_type for each in FORMATS), OCTETS)
+PICTURE_TYPES: Final = (*(each.media_type for each in FORMATS), OCTETS, S3_OCTETS)
 """Media types of a request's body, or of a part of a form, that may hold a picture."""

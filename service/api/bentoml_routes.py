@@ -77,7 +77,9 @@ class InnerApp:
             if self._check is not None:
                 self._check(body)
         answer = _Collector(body, request)
-        await self._app({**request.scope, "method": _method(request)}, answer.receive, answer.send)
+        await self._app(
+            {**request.scope, "method": _method(request), "path": request.path}, answer.receive, answer.send
+        )
         return answer.reply()
 
 

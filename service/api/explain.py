@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.api.predict import ONE_PICTURE, PICTURE_ERRORS, PictureRoutes, PredictionAnswer
+from service.api.picture_bodies import ONE_PICTURE, read_picture
+from service.api.predict import PICTURE_ERRORS, PictureRoutes, PredictionAnswer
 from service.contract import JSON
 from service.errors import ArtifactError, NotFound, Overloaded
 from service.gateway.messages import Reply, Request, json_reply
@@ -49,7 +50,7 @@ class LookInside:
         ]  # fmt: skip
 
     async def _explain(self, pictures: PictureRoutes, request: Request) -> Reply:
-        return json_reply(await self.explain(pictures, lambda: pictures.read_picture(request)))
+        return json_reply(await self.explain(pictures, lambda: read_picture(request)))
 
     async def explain(self, pictures: PictureRoutes, read: Callable[[], Awaitable[bytes]]) -> ExplanationAnswer:
         """Answer one picture as /predict does, with what each layer made of it and which parts decided.

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from service.api.picture_bodies import MANY_PICTURES, ONE_PICTURE, read_picture, read_pictures
 from service.api.schemas import Fact
-from service.contract import FORM, JSON, MAX_PICTURES, OCTETS, PICTURE_TYPES, Rejection
+from service.contract import JSON, MAX_PICTURES, Rejection
 from service.errors import PayloadTooLarge, RequestError, ServiceError, UndecodablePicture, UnsupportedType
-from service.gateway.forms import name_fields, parse_multipart
 from service.gateway.messages import ErrorAnswer, Reply, Request, error_content, json_reply
 from service.gateway.route import Route
 from service.recognition.async_recogniser import AsyncRecogniser
 from service.recognition.verdict import Prediction
 
 DECIMALS = 6  # of a probability: a float32 has about seven
-RAW_TYPES = f"image/*, {OCTETS} or {FORM}"
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Shares = Annotated[list[Share], Fact("classes")]
-Picture = Annotated[bytes, Fact("picture")]
 
 
 class Model(TypedDict):
@@ -48,19 +47,6 @@ class PredictionsAnswer(TypedDict):
     predictions: list[PredictionAnswer | ErrorAnswer]
 
 
-class PictureForm(TypedDict):
-    """One picture."""
-
-    image: Picture
-
-
-class PicturesForm(TypedDict):
-    """Pictures in order, all in fields of one name."""
-
-    images: Annotated[list[Picture], Field(min_length=1, max_length=MAX_PICTURES)]
-
-
-ONE_PICTURE = {**dict.fromkeys(PICTURE_TYPES, Picture), FORM: PictureForm}
 PICTURE_ERRORS = (RequestError, PayloadTooLarge, UnsupportedType, UndecodablePicture)
 
 
@@ -88,54 +74,29 @@ class PictureRoutes:
             ),
             Route(
                 "POST", "/predict_batch", self.predict_batch, "predict_batch", "pictures",
-                "Classify pictures, each by itself", {JSON: PredictionsAnswer}, {FORM: PicturesForm},
+                "Classify pictures, each by itself", {JSON: PredictionsAnswer}, MANY_PICTURES,
                 errors=(RequestError, PayloadTooLarge, UnsupportedType),
             ),
         ]  # fmt: skip
 
     async def predict(self, request: Request) -> Reply:
         """Answer one picture."""
-        answer = await self.recogniser.picture(await self.read_picture(request))
+        answer = await self.recogniser.picture(await read_picture(request))
         return json_reply(self.answer(answer.prediction))
 
     async def predict_batch(self, request: Request) -> Reply:
-        """Answer each part named `images`, in order; one bad picture spoils only its own place."""
-        content_type = request.content_type
-        if not content_type.lower().startswith(FORM):
-            raise UnsupportedType(f"the Content-Type is {content_type[:100]!r}, expected {FORM}")
-        parts = parse_multipart(await request.body(), content_type, max_parts=self._max_pictures)
-        pictures = [part.data for part in parts if part.name == "images"]
-        if not pictures:
-            raise RequestError(f"the form has {name_fields(parts)}; expected one or more parts named 'images'")
-        answer: PredictionsAnswer = {"predictions": await self.answers(pictures)}
+        """Answer each picture, in order; one bad picture spoils only its own place."""
+        answer: PredictionsAnswer = {
+            "predictions": await self.answers(await read_pictures(request, self._max_pictures))
+        }
         return json_reply(answer)
 
-    async def read_picture(self, request: Request) -> bytes:
-        """Take the one picture out of a request: the form field `image`, or the raw body."""
-        content_type = request.content_type
-        kind = content_type.partition(";")[0].strip().lower()
-        if kind == FORM:
-            parts = parse_multipart(await request.body(), content_type, max_parts=16)
-            pictures = [part.data for part in parts if part.name == "image"]
-            if len(pictures) != 1:
-                raise RequestError(
-                    f"the form has {name_fields(parts)}; expected exactly one part named 'image'; "
-                    "send several pictures to /predict_batch"
-                )
-            data = pictures[0]
-        elif kind.startswith("image/") or kind == OCTETS:
-            data = await request.body()
-        else:
-            raise UnsupportedType(f"the Content-Type is {content_type[:100]!r}, expected {RAW_TYPES}")
-        if not data:
-            raise RequestError("the picture is empty (0 bytes); expected the bytes of an image file")
-        return data
-
-    async def answers(self, pictures: list[bytes]) -> list[PredictionAnswer | ErrorAnswer]:
+    async def answers(self, pictures: Sequence[bytes | ServiceError]) -> list[PredictionAnswer | ErrorAnswer]:
         """Answer encoded pictures in order, one that cannot be read by its error."""
+        answers = iter(await self.recogniser.pictures([one for one in pictures if isinstance(one, bytes)]))
         return [
             error_content(one) if isinstance(one, ServiceError) else self.answer(one.prediction)
-            for one in await self.recogniser.pictures(pictures)
+            for one in (next(answers) if isinstance(sent, bytes) else sent for sent in pictures)
         ]
 
     def answer(self, prediction: Prediction) -> PredictionAnswer:

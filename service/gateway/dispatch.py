@@ -70,7 +70,7 @@ class Door(Protocol):
 
 
 class Gateway:
-    """ASGI application that dispatches by exact path and turns every error into an answer.
+    """ASGI application that dispatches by path, a slash at its end or none, and turns every error into an answer.
 
     Args:
         inner: BentoML's application; gets the lifespan events; requests reach it through `InnerApp`.
@@ -147,6 +147,8 @@ class Gateway:
         request = Request(scope, receive, self.limits)
         started = perf_counter()
         route = self._routes.get(request.path)
+        if route is None and request.path.endswith("/") and (route := self._routes.get(request.path[:-1])) is not None:
+            request.path = request.path[:-1]
         request_id = self._ids.of(request.headers)
         try:
             with Deadline(request, self._timeout_s, self._pace):

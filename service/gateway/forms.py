@@ -20,10 +20,11 @@ _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORE
 
 
 class Part(NamedTuple):
-    """One part of the form: its field name and its bytes."""
+    """One part of the form: its field name, its bytes, and whether it is a file rather than text."""
 
     name: str
     data: bytes
+    is_file: bool
 
 
 def parse_multipart(body: bytes, content_type: str, *, max_parts: int) -> list[Part]:
@@ -63,7 +64,7 @@ def parse_multipart(body: bytes, content_type: str, *, max_parts: int) -> list[P
                     chunks.append(bytes(event))
                 else:
                     data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-                    parts.append(Part(segment.name or "", _decoded(data, segment)))
+                    parts.append(Part(segment.name or "", _decoded(data, segment), _is_file(segment)))
                     chunks = []
     except MultipartError as error:
         raise RequestError(f"the multipart form is malformed: {error}; expected complete form-data parts") from error
@@ -84,6 +85,13 @@ def name_fields(parts: Iterable[Part]) -> str:
 def _as_text(name: str) -> str:
     """Read a name, which was taken for latin-1, as UTF-8, which it most often is."""
     return name.encode("latin-1").decode(errors="replace")
+
+
+def _is_file(segment: MultipartSegment) -> bool:
+    """Tell a file, which has a name or the media type of something else than text."""
+    kind = segment.header("Content-Type", "text/plain").lower()
+    named = segment.filename is not None or "filename*=" in segment.header("Content-Disposition", "")
+    return named or not kind.startswith("text/plain")
 
 
 def _decoded(data: bytes, segment: MultipartSegment) -> bytes:

@@ -22,7 +22,7 @@ class Route:
     """One path and method.
 
     Attributes:
-        method, path: what a request must have, exactly; GET answers HEAD too.
+        method, path: what a request must have, exactly; GET answers HEAD too, and a slash at the path's end is ignored.
         handler: answers it.
         name: unique, for generated clients.
         tag: the group that it stands in.

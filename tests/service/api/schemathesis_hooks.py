@@ -26,7 +26,8 @@ PICTURES = st.binary(min_size=64, max_size=64).map(encode)
 schemathesis.openapi.format("picture-base64", PICTURES.map(lambda data: base64.b64encode(data).decode()))
 for kind in ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"):
     schemathesis.openapi.media_type(kind, PICTURES)
-schemathesis.openapi.media_type("application/octet-stream", PICTURES)
+for kind in ("application/octet-stream", "binary/octet-stream"):
+    schemathesis.openapi.media_type(kind, PICTURES)
 
 
 @schemathesis.hook

@@ -92,8 +92,8 @@ def test_all_versions_share_one_thread_and_one_limit(monkeypatch: pytest.MonkeyP
             looks.append((self._artifact, threading.get_ident()))
             return SimpleNamespace(to_json_dict=dict)
 
-    async def read_picture(_: Any) -> bytes:
-        return b""
+    async def body() -> bytes:
+        return b"a picture"
 
     async def picture(_: bytes) -> Any:
         return SimpleNamespace(image=None, prediction=SimpleNamespace(probabilities=[0.3, 0.6, 0.1]))
@@ -101,12 +101,12 @@ def test_all_versions_share_one_thread_and_one_limit(monkeypatch: pytest.MonkeyP
     def pictures(version: str) -> Any:
         session = SimpleNamespace(artifact=version)
         recogniser = SimpleNamespace(session=session, picture=picture)
-        return SimpleNamespace(recogniser=recogniser, read_picture=read_picture, answer=str)
+        return SimpleNamespace(recogniser=recogniser, answer=str)
 
     async def scenario() -> None:
         web = LookInside()
         old, new = (web.routes(pictures(version))[0].handler for version in ("1", "2"))
-        request: Any = None
+        request: Any = SimpleNamespace(content_type="image/png", body=body)
         waiting = [asyncio.ensure_future(one(request)) for one in [old, new] * (MAX_EXPLAINING // 2)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded, match="at most 8"):

@@ -64,15 +64,18 @@ def test_a_blank_picture_is_rejected_with_its_reason(http: httpx.Client) -> None
 @pytest.mark.parametrize(
     ("request_options", "status", "code", "message"),
     [
-        ({"files": {"picture": picture()}}, 400, "bad_request", "the field 'picture'; expected exactly one part"),
+        ({"data": {"picture": "text"}, "files": {}}, 415, "unsupported_media_type", "x-www-form-urlencoded"),
+        ({"files": {"picture": (None, "text")}}, 400, "bad_request", "the field 'picture'; expected exactly one part"),
+        ({"files": [("a", picture()), ("b", picture())]}, 400, "bad_request", "or exactly one file; send several"),
         ({"files": [("image", picture()), ("image", picture())]}, 400, "bad_request", "send several pictures to"),
         (
-            {"content": picture(), "headers": {"content-type": "text/plain"}},
+            {"content": b"not a picture", "headers": {"content-type": "text/plain"}},
             415,
             "unsupported_media_type",
-            "text/plain",
+            "the Content-Type is 'text/plain', and the 13 bytes are no picture by their first ones",
         ),
-        ({"content": picture()}, 415, "unsupported_media_type", "the Content-Type is ''"),
+        ({"content": b"not a picture"}, 415, "unsupported_media_type", "the Content-Type is ''"),
+        ({"content": b""}, 400, "bad_request", "empty (0 bytes)"),
         ({"content": b"", "headers": {"content-type": "image/png"}}, 400, "bad_request", "empty (0 bytes)"),
         ({"files": {"image": b""}}, 400, "bad_request", "empty (0 bytes)"),
         ({"files": {"image": b"not a picture"}}, 422, "undecodable_picture", "in no picture format"),
@@ -86,10 +89,16 @@ def test_a_blank_picture_is_rejected_with_its_reason(http: httpx.Client) -> None
         ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400, "bad_request", "needs a boundary"),
         (
             {"json": {"image": "http://127.0.0.1/a.png"}},
-            415,
-            "unsupported_media_type",
-            "application/json",
+            422,
+            "undecodable_picture",
+            "nothing is fetched from an address",
         ),
+        ({"json": {"image": "data:image/png;base64"}}, 422, "undecodable_picture", "has no comma"),
+        ({"json": {"image": ""}}, 400, "bad_request", "empty (0 bytes)"),
+        ({"json": {"image": 7}}, 400, "bad_request", "the members ['image']; expected {'image': …} with one string"),
+        ({"json": {"images": []}}, 400, "bad_request", "send several pictures to /predict_batch"),
+        ({"json": "image"}, 400, "bad_request", "the JSON body has no object"),
+        ({"content": b"{", "headers": {"content-type": "application/json"}}, 400, "bad_request", "not JSON"),
     ],
 )
 def test_a_wrong_request_is_told_what_was_expected(
@@ -164,7 +173,7 @@ def test_a_batch_is_as_good_as_its_pictures_one_by_one(http: httpx.Client) -> No
 
 def test_a_batch_without_images_is_told_the_field_name(http: httpx.Client) -> None:
     """The wrong field name, or no form at all."""
-    wrong = http.post("/predict_batch", files=[("image", picture())])
+    wrong = http.post("/predict_batch", files=[("image", (None, "text"))])
     assert (wrong.status_code, "parts named 'images'" in wrong.text) == (400, True)
     raw = http.post("/predict_batch", content=picture(), headers={"content-type": "image/png"})
     assert raw.status_code == 415

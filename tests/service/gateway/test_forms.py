@@ -7,9 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import RequestError
-from service.gateway.forms import Part, name_fields, parse_multipart
+from service.gateway.forms import Part, name_fields
+from service.gateway.forms import parse_multipart as parse_whole
 
 TYPE = "multipart/form-data; boundary=xyz"
+
+
+def parse_multipart(body: bytes, content_type: str, *, max_parts: int) -> list[tuple[str, bytes]]:
+    """Names and bytes of the parts."""
+    return [part[:2] for part in parse_whole(body, content_type, max_parts=max_parts)]
 
 
 def form(*parts: tuple[str, bytes]) -> bytes:
@@ -25,7 +31,7 @@ def form(*parts: tuple[str, bytes]) -> bytes:
 def test_parts_keep_their_bytes_and_their_order(files: list[bytes]) -> None:
     """Any bytes come through unchanged, empty ones too."""
     parts = parse_multipart(form(*[("images", data) for data in files]), TYPE, max_parts=5)
-    assert parts == [Part("images", data) for data in files]
+    assert parts == [("images", data) for data in files]
 
 
 def one_part(disposition: bytes, data: bytes = b"1", headers: bytes = b"") -> bytes:
@@ -38,7 +44,7 @@ def one_part(disposition: bytes, data: bytes = b"1", headers: bytes = b"") -> by
 def test_every_way_to_name_the_boundary_is_understood(boundary: str, written: str) -> None:
     """Quoted or not, whatever is around it; some clients leave the quotes out where they are due."""
     body = form(("image", b"1")).replace(b"xyz", boundary.encode("latin-1"))
-    assert parse_multipart(body, "multipart/form-data" + written.format(boundary), max_parts=1) == [Part("image", b"1")]
+    assert parse_multipart(body, "multipart/form-data" + written.format(boundary), max_parts=1) == [("image", b"1")]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +67,7 @@ def test_every_way_to_name_the_boundary_is_understood(boundary: str, written: st
 )
 def test_a_file_name_is_its_owners_affair(disposition: bytes) -> None:
     """Any bytes in it, in any of the forms that clients write, leave the part what it is."""
-    assert parse_multipart(one_part(disposition), TYPE, max_parts=1) == [Part("image", b"1")]
+    assert parse_multipart(one_part(disposition), TYPE, max_parts=1) == [("image", b"1")]
 
 
 @given(st.binary(max_size=60).filter(lambda name: not set(name) & set(b'\r\n"\\')))
@@ -69,7 +75,7 @@ def test_any_bytes_in_a_file_name_refuse_nothing(name: bytes) -> None:
     """Also in another header of the part, and beside other parts."""
     odd = one_part(b'form-data; name="image"; filename="' + name + b'"', headers=b"X-Name: " + name + b"\r\n")
     body = odd.replace(b"--xyz--\r\n", form(("image", b"2")))
-    assert parse_multipart(body, TYPE, max_parts=2) == [Part("image", b"1"), Part("image", b"2")]
+    assert parse_multipart(body, TYPE, max_parts=2) == [("image", b"1"), ("image", b"2")]
 
 
 @pytest.mark.parametrize(
@@ -82,13 +88,13 @@ def test_any_bytes_in_a_file_name_refuse_nothing(name: bytes) -> None:
 )
 def test_a_field_name_that_is_not_utf8_is_only_another_field(name: bytes, shown: str) -> None:
     """It refuses nothing, and an error shows what can be shown of it."""
-    parts = parse_multipart(one_part(b'form-data; name="' + name + b'"'), TYPE, max_parts=1)
+    parts = parse_whole(one_part(b'form-data; name="' + name + b'"'), TYPE, max_parts=1)
     assert name_fields(parts) == shown
 
 
 def test_field_names_are_shown_in_bounds() -> None:
     """A form may have a thousand long names; an error that lists them stays short."""
-    parts = [Part(f"{number}" + "x" * 4000, b"") for number in range(1000)]
+    parts = [Part(f"{number}" + "x" * 4000, b"", is_file=True) for number in range(1000)]
     assert len(name_fields(parts)) < 700
     assert name_fields([]) == "no fields"
 
@@ -100,9 +106,9 @@ def test_field_names_are_shown_in_bounds() -> None:
 def test_a_transfer_encoding_is_undone(encoding: bytes, data: bytes) -> None:
     """`curl -F "image=@a.png;encoder=base64"` sends it."""
     body = one_part(b'form-data; name="image"', data, b"Content-Transfer-Encoding: " + encoding + b"\r\n")
-    assert parse_multipart(body, TYPE, max_parts=1) == [Part("image", b"hello")]
+    assert parse_multipart(body, TYPE, max_parts=1) == [("image", b"hello")]
     damaged = one_part(b'form-data; name="image"', b"a", b"Content-Transfer-Encoding: base64\r\n")
-    assert parse_multipart(damaged, TYPE, max_parts=1) == [Part("image", b"a")]
+    assert parse_multipart(damaged, TYPE, max_parts=1) == [("image", b"a")]
 
 
 @pytest.mark.parametrize(
@@ -126,3 +132,20 @@ def test_a_malformed_form_is_refused(body: bytes, content_type: str) -> None:
     with pytest.raises(RequestError, match=r"multipart form") as refused:
         parse_multipart(body, content_type, max_parts=3)
     assert "Error(" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("disposition", "headers", "is_file"),
+    [
+        (b'form-data; name="a"; filename="a.png"', b"", True),
+        (b'form-data; name="a"; filename=""', b"", True),
+        (b"form-data; name=\"a\"; filename*=utf-8''a.png", b"", True),
+        (b'form-data; name="a"', b"Content-Type: image/png\r\n", True),
+        (b'form-data; name="a"', b"", False),
+        (b'form-data; name="a"', b"Content-Type: text/plain; charset=utf-8\r\n", False),
+    ],
+)
+def test_a_file_is_told_from_text(disposition: bytes, headers: bytes, is_file: bool) -> None:
+    """By its name or its media type, as clients write them."""
+    parts = parse_whole(one_part(disposition, headers=headers), TYPE, max_parts=1)
+    assert [part.is_file for part in parts] == [is_file]

@@ -1,0 +1,177 @@
+"""The pictures in a request's body: every way in which a client sends one, or many."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import unquote_to_bytes
+
+import orjson
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from service.api.picture_text import decode_text, is_data_uri
+from service.api.schemas import Fact
+from service.contract import FORM, FORMATS, JSON, MAX_PICTURES, OCTETS, PICTURE_TYPES, URL_FORM
+from service.errors import RequestError, ServiceError, UnsupportedType
+from service.gateway.forms import Part, name_fields, parse_multipart
+from service.gateway.messages import Request
+
+ONE: Final = "image"
+MANY: Final = "images"
+MAX_FIELDS = 16  # of a form that holds one picture
+_SIGNATURES: Final = re.compile(b"|".join(each.signature for each in FORMATS), re.DOTALL)
+_T = TypeVar("_T")
+
+Picture = Annotated[bytes, Fact("picture")]
+PictureText = Annotated[
+    str, Field(description="a picture file in base64, or a data URI", json_schema_extra={"format": "picture-base64"})
+]
+
+
+class PictureForm(TypedDict):
+    """One picture; the part may have any name if it is the only file."""
+
+    image: Picture
+
+
+class PicturesForm(TypedDict):
+    """Pictures in order; the parts may have any name if every file is a picture."""
+
+    images: Annotated[list[Picture], Field(min_length=1, max_length=MAX_PICTURES)]
+
+
+class PictureJson(TypedDict):
+    """One picture as text."""
+
+    image: PictureText
+
+
+class PicturesJson(TypedDict):
+    """Pictures as text, in order."""
+
+    images: Annotated[list[PictureText], Field(min_length=1, max_length=MAX_PICTURES)]
+
+
+ONE_PICTURE: Final = {
+    **dict.fromkeys(PICTURE_TYPES, Picture),
+    FORM: PictureForm,
+    JSON: PictureJson,
+    URL_FORM: PictureJson,
+}
+MANY_PICTURES: Final = {FORM: PicturesForm, JSON: PicturesJson}
+
+
+async def read_picture(request: Request) -> bytes:
+    """Take the one picture out of a request: from a form, from JSON, or the body itself.
+
+    Raises:
+        RequestError: there is none, or more than one.
+        UnsupportedType: the body is neither of these, by its Content-Type and by its first bytes.
+        UndecodablePicture: it is text, and not base64.
+    """
+    kind = media_type(request)
+    body = await request.body()
+    if kind == FORM:
+        data = _unwrapped(_only(parse_multipart(body, request.content_type, max_parts=MAX_FIELDS)).data)
+    elif kind.startswith("image/") or kind == OCTETS or _SIGNATURES.match(body) or is_data_uri(body):
+        data = _unwrapped(body)
+    elif kind == JSON:
+        data = decode_text(_value(body, ONE, str, "one string, or send several pictures to /predict_batch"))
+    elif kind == URL_FORM and (text := _url_field(body)) is not None:
+        data = decode_text(text)
+    elif body:
+        raise UnsupportedType(
+            f"the Content-Type is {request.content_type[:100]!r}, and the {len(body)} bytes are no picture by their "
+            f"first ones, expected one: the file itself as image/* or {OCTETS}, a form with one file as {FORM}, or "
+            f'{JSON} as {{"image": "<base64 or data URI>"}}'
+        )
+    else:
+        data = b""
+    if not data:
+        raise RequestError("the picture is empty (0 bytes); expected the bytes of an image file")
+    return data
+
+
+async def read_pictures(request: Request, most: int) -> list[bytes | ServiceError]:
+    """Take many pictures out of a form or JSON, in order; text that is not base64 has its error in its place.
+
+    Raises:
+        RequestError: there is none, or more than `most`.
+        UnsupportedType: the body is neither form nor JSON.
+    """
+    kind = media_type(request)
+    if kind == FORM:
+        parts = parse_multipart(await request.body(), request.content_type, max_parts=most)
+        pictures = [part for part in parts if part.name == MANY] or _files(parts)
+        if not pictures:
+            raise RequestError(f"the form has {name_fields(parts)}; expected one or more parts named '{MANY}'")
+        return [_or_error(_unwrapped, part.data) for part in pictures]
+    if kind == JSON:
+        texts = _value(await request.body(), MANY, list, f"1 to {most} strings")
+        if not 1 <= len(texts) <= most:
+            raise RequestError(f"'{MANY}' has {len(texts)} elements, expected 1 to {most}; send more in other requests")
+        wrong = next((place for place, text in enumerate(texts) if not isinstance(text, str)), None)
+        if wrong is not None:
+            raise RequestError(f"element {wrong} of '{MANY}' is no string; expected a picture file in base64")
+        return [_or_error(decode_text, text) for text in texts]
+    raise UnsupportedType(
+        f"the Content-Type is {request.content_type[:100]!r}, expected {FORM} with parts named '{MANY}', or {JSON} as "
+        f'{{"{MANY}": ["<base64 or data URI>", …]}}; send one picture by itself to /predict'
+    )
+
+
+def media_type(request: Request) -> str:
+    """Return the Content-Type without its parameters, in lower case."""
+    return request.content_type.partition(";")[0].strip().lower()
+
+
+def _only(parts: Sequence[Part]) -> Part:
+    """Find the picture in a form: the field `image`, or else the only file."""
+    pictures = [part for part in parts if part.name == ONE] or _files(parts)
+    if len(pictures) != 1:
+        raise RequestError(
+            f"the form has {name_fields(parts)}; expected exactly one part named '{ONE}', or exactly one file; "
+            "send several pictures to /predict_batch"
+        )
+    return pictures[0]
+
+
+def _files(parts: Sequence[Part]) -> list[Part]:
+    """Leave out text, and the empty part that a browser sends for a file that was not chosen."""
+    return [part for part in parts if (part.is_file and part.data) or is_data_uri(part.data)]
+
+
+def _unwrapped(data: bytes) -> bytes:
+    return decode_text(data) if is_data_uri(data) else data
+
+
+def _or_error(decode: Any, sent: Any) -> bytes | ServiceError:
+    try:
+        data: bytes = decode(sent)
+    except ServiceError as error:
+        return error
+    return data
+
+
+def _value(body: bytes, name: str, kind: type[_T], expected: str) -> _T:
+    """Read one member of a JSON object."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(f"the body is not JSON: {error}; expected {{'{name}': …}} with {expected}") from error
+    value = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(value, kind):
+        seen = f"the members {[key[:50] for key in list(content)[:10]]}" if isinstance(content, dict) else "no object"
+        raise RequestError(f"the JSON body has {seen}; expected {{'{name}': …}} with {expected}")
+    return value
+
+
+def _url_field(body: bytes) -> bytes | None:
+    """Find the field `image` of a URL-encoded form; a plus is itself, as base64 written by hand has it."""
+    for field in body.split(b"&", MAX_FIELDS)[:MAX_FIELDS]:
+        name, _, value = field.partition(b"=")
+        if name == ONE.encode():
+            return unquote_to_bytes(value)
+    return None
