@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import gc
-import io
 from typing import Any
 
 import numpy as np
 import uvloop
-from PIL import Image
 
+from benchmarks.pictures import drawing, photo, png, snapshot
 from benchmarks.timing import fastest
-from benchmarks.workloads import BATCH, draw_digit, form, images, photo, png, tensor
+from benchmarks.workloads import BATCH, form, images, tensor
 from service.api import health
 from service.api.inference import Inference
 from service.api.open_inference import InferenceRoutes
@@ -76,14 +75,9 @@ def _limits(session: DigitSession) -> dict[str, Any]:
 
 def _kinds() -> dict[str, Any]:
     """Preprocessing of the kinds of pictures that people send."""
-    digit = draw_digit()
-    canvas = Image.new("RGBA", digit.size)
-    canvas.putalpha(digit)
-    with Image.open(io.BytesIO(photo())) as page:
-        small = page.resize((640, 480))
     files = {
-        "a 280 × 280 PNG with transparency": png(canvas),
-        "a 640 × 480 PNG of paper": png(small),
+        "a 280 × 280 drawing with transparency": drawing(),
+        "a 640 × 480 JPEG of paper": snapshot(),
         "a 12-megapixel JPEG of paper": photo(),
     }
     return {f"preprocessing {name}": lambda data=data: preprocess(data) for name, data in files.items()}

@@ -18,8 +18,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.load import BenchmarkError
+from benchmarks.pictures import drawing, photo, png, snapshot
 from benchmarks.variants import VARIANTS
-from benchmarks.workloads import BATCH, Call, form, images, photo, png, tensor
+from benchmarks.workloads import BATCH, Call, form, images, tensor
 from service.model.artifact import load_artifact
 from service.settings import load_settings
 
@@ -82,11 +83,14 @@ def servers() -> dict[str, Server]:
     """Name to server: this one, and the peers."""
     one, many = images(1), images(64)
     files = [png(image) for image in images(BATCH)]
-    upload = form(files[:1], "image")
-    photo_form = form([photo()], "image", "image/jpeg")
     batch = form(files, "images")
     infer = "/v2/models/digits/infer"
-    bodies = {"upload": upload, "photo": photo_form}
+    bodies = {
+        "upload": form(files[:1], "image"),
+        "drawing": form([drawing()], "image"),
+        "snapshot": form([snapshot()], "image", "image/jpeg"),
+        "photo": form([photo()], "image", "image/jpeg"),
+    }
     ours = {
         **{name: Call("/predict", *body) for name, body in bodies.items()},
         "raw": Call("/predict", files[0], {"Content-Type": "image/png"}),

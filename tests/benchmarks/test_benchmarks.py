@@ -11,10 +11,11 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import load, servers, table, variants, worst
 from benchmarks.load import BenchmarkError, Measured
+from benchmarks.pictures import png
 from benchmarks.plot import draw
 from benchmarks.rounds import Plan, Row
 from benchmarks.servers import Server
-from benchmarks.workloads import Call, form, images, png, tensor
+from benchmarks.workloads import Call, form, images, tensor
 from service.api.open_inference_wire import parse_infer
 from service.gateway.forms import parse_multipart
 from service.preprocess import prepare, preprocess
