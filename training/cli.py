@@ -21,9 +21,12 @@ from training.commands import add_commands
 from training.data.folder import answer_folder, contact_sheet, scores
 from training.data.mnist import DATA_VARIABLE, data_folder, load_mnist
 from training.errors import DataError, TrainingError
+from training.judge.calibration import balanced
 from training.judge.evaluate import evaluate_mnist
+from training.judge.leaderboard import answer_all, calibration_error, from_json, table
+from training.judge.leaderboard import leaderboard as judge_rows
 from training.learn.recipes import RECIPES, recipe_named
-from training.learn.runner import choose_device, judge_again, run_recipe
+from training.learn.runner import choose_device, judge_again, run_recipe, validation_pool
 from training.network.checkpoint import load_network, read_report
 from training.publish.parity import climb, network_in
 from training.publish.publish import publish
@@ -63,6 +66,8 @@ def train(options: argparse.Namespace) -> None:
     recipe = recipe_named(options.recipe)
     if options.epochs is not None:
         recipe = replace(recipe, epochs=options.epochs)
+    if options.without_hands:
+        recipe = replace(recipe, hands=None)
     folder = options.run or RUNS / recipe.name
     report = run_recipe(
         recipe,
@@ -95,10 +100,23 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def fit_thresholds(options: argparse.Namespace) -> None:
     """Fit temperature and rejection thresholds of a run anew, as after a change to the preprocessing."""
-    recipe = recipe_named(read_report(options.run)["recipe"]["name"])
+    trained = read_report(options.run)["recipe"]
+    recipe = recipe_named(trained["name"])
+    if not trained.get("hands"):
+        recipe = replace(recipe, hands=None)
     report = judge_again(load_network(options.run), recipe, options.run, options.data)
     _tell_metrics(report["metrics"])
     logger.info("temperature %.4f, thresholds %s", report["temperature"], report["thresholds"])
+
+
+def leaderboard(options: argparse.Namespace) -> None:
+    """Judge an exported model on the real validation pictures: by source, country and kind."""
+    session = DigitSession(load_artifact(options.model), provider=options.provider)
+    pool = validation_pool(RUNS / "leaderboard", options.data)
+    answers = answer_all(session.run, session.artifact.manifest, pool)
+    logger.info("%s", table(judge_rows(answers, pool)))
+    error = calibration_error(answers, pool, balanced(pool))
+    logger.info("calibration error of the whole answer, digits and signs together: %.2f %%", 100 * error)
 
 
 def export(options: argparse.Namespace) -> None:
@@ -130,6 +148,11 @@ def _tell_metrics(metrics: dict[str, Any]) -> None:
     for name, part in metrics.items():
         if name == "pictures":
             _tell_pictures(part)
+            continue
+        if name == "real":
+            logger.info(
+                "%s\ncalibration error of the whole answer %.2f %%", table(from_json(part["rows"])), 100 * part["ece"]
+            )
             continue
         accuracy, ece = 100 * part["accuracy"], 100 * part["ece"]
         logger.info("%s: %.2f %% of %d right, calibration error %.2f %%", name, accuracy, part["pictures"], ece)
@@ -179,6 +202,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = add(train)
     command.add_argument("--recipe", choices=sorted(RECIPES), default="best", help="what to train (best)")
+    command.add_argument("--without-hands", action="store_true", help="train without real hands (docs/data.md)")
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same weights (0)")
     command.add_argument("--run", type=Path, help="folder for weights, metrics and plots (runs/<recipe>)")
     command.add_argument("--epochs", type=int, help="another number of epochs than the recipe's")
@@ -191,6 +215,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--sheet", type=Path, default=RUNS / "mistakes.png", help="where to draw the mistakes (runs/mistakes.png)"
     )
+    command = add(leaderboard)
+    command.add_argument("--model", type=Path, default=DEFAULT_MODEL, help=f"model folder ({DEFAULT_MODEL})")
+    command.add_argument("--provider", choices=("auto", "cpu", "cuda", "tensorrt"), default="cpu", help="(cpu)")
     command = add(fit_thresholds)
     command.add_argument("--run", type=Path, default=RUNS / "best", help="a finished run (runs/best)")
     command = add(export)

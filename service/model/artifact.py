@@ -36,6 +36,18 @@ class Thresholds(BaseModel):
     max_energy: float | None = None
 
 
+class DigitOdds(BaseModel):
+    """How the free energy tells that a picture shows a digit at all: P = 1 / (1 + exp(slope * energy - offset)).
+
+    Fitted on validation pictures of real digits and real signs, as much weight on the one as on the other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slope: float = Field(gt=0)
+    offset: float
+
+
 class Statistics(BaseModel):
     """What the training data look like, for the drift signal: shares of the classes and of the ink's ranges.
 
@@ -71,6 +83,7 @@ class Manifest(BaseModel):
     labels: tuple[str, ...]
     temperature: float = Field(gt=0)
     thresholds: Thresholds = Thresholds()
+    digit_odds: DigitOdds | None = None
     layers: dict[str, str] = {}
     statistics: Statistics | None = None
 

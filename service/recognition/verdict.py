@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,8 +20,8 @@ class Prediction(NamedTuple):
 
     Attributes:
         label: index of the winning class, or None exactly when `rejected` is set.
-        confidence: probability of the most probable class, 0…1.
-        probabilities: one for each class, summing to 1.
+        confidence: how sure the whole answer is, 0…1: that it is a digit, times that it is this one.
+        probabilities: one for each class, summing to 1: which digit it is, if it is one.
         rejected: why no digit is given, or None.
     """
 
@@ -36,6 +37,7 @@ class Judge:
     def __init__(self, manifest: Manifest) -> None:
         self.min_confidence = manifest.thresholds.min_confidence
         self.max_energy = manifest.thresholds.max_energy
+        self._odds = manifest.digit_odds
 
     def decide(
         self, logits: NDArray[np.float32], probabilities: NDArray[np.float32], ink: Rejection | None = None
@@ -43,16 +45,24 @@ class Judge:
         """Judge one image: `logits` and `probabilities` are float32 [classes], `ink` is what preprocessing said.
 
         The free energy −log Σ exp(logit) is high where no class speaks for the picture (Liu et al., 2020,
-        "Energy-based Out-of-distribution Detection").
+        "Energy-based Out-of-distribution Detection"). What preprocessing rejects is no digit, so its confidence is 0.
         """
         label = int(probabilities.argmax())
-        confidence = float(probabilities[label])
+        is_not = energy(logits)
+        confidence = float(probabilities[label]) * self._digit(is_not) if ink is None else 0.0
         rejected: Rejection | None = ink
-        if rejected is None and self.max_energy is not None and energy(logits) > self.max_energy:
+        if rejected is None and self.max_energy is not None and is_not > self.max_energy:
             rejected = Rejection.NOT_A_DIGIT
         if rejected is None and self.min_confidence is not None and confidence < self.min_confidence:
             rejected = Rejection.UNSURE
         return Prediction(label if rejected is None else None, confidence, probabilities.tolist(), rejected)
+
+    def _digit(self, free_energy: float) -> float:
+        """Return the probability that there is a digit, 0…1; 1 of a model that was never shown anything else."""
+        if self._odds is None:
+            return 1.0
+        log_odds = self._odds.offset - self._odds.slope * free_energy
+        return 1 / (1 + math.exp(-max(-500.0, min(500.0, log_odds))))
 
 
 def energy(logits: NDArray[np.float32]) -> float:

@@ -41,7 +41,9 @@ export class AnswerView {
     if (answer.rejected && !final) return;
     const { probabilities } = answer;
     const top = probabilities.indexOf(Math.max(...probabilities));
-    const best = { label: answer.digit ?? this.#labels[top] ?? top, percent: percent(probabilities[top]) };
+    // The confidence is of the whole answer: that it is a digit, times that it is this one. The bars share it out.
+    const isDigit = probabilities[top] ? answer.confidence / probabilities[top] : 0;
+    const best = { label: answer.digit ?? this.#labels[top] ?? top, percent: percent(answer.confidence) };
     const sentence = answer.rejected
       ? (REASONS[answer.rejected] ?? `Rejected: ${answer.rejected}.`).replace(/{(\w+)}/g, (_, part) => best[part])
       : `It reads ${best.label} and is ${best.percent} sure.`;
@@ -50,7 +52,7 @@ export class AnswerView {
     if (answer.rejected) this.#show("?", "rejected", sentence, timing);
     else this.#show(best.label, "sure", sentence, timing);
     if (probabilities.length !== this.#bars.children.length) this.#makeBars(probabilities.length);
-    this.#fill(answer.rejected === "blank" ? [] : probabilities, answer.rejected ? -1 : top);
+    this.#fill(probabilities.map((p) => p * isDigit), answer.rejected ? -1 : top);
     if (final) this.#status.textContent = sentence;
   }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -37,14 +38,26 @@ def test_half_a_stroke_is_not_scolded(desk: Visit) -> None:
 
 
 def test_the_answer_comes_with_words_bars_and_latency(desk: Visit) -> None:
-    """Sentence, ten bars that add up to one, milliseconds, and the model's version."""
+    """Sentence, ten bars that add up to the probability of a digit, milliseconds, and the model's version."""
     desk.draw(DIGITS["5"])
     desk.see_digit("5")
     assert desk.find("#sentence").inner_text().startswith("It reads 5 and is ")
     assert "ms there and back · model digits 1" in desk.find("#timing").inner_text()
     shares = desk.page.eval_on_selector_all("#bars .fill", "all => all.map(one => +one.style.getPropertyValue('--p'))")
     assert len(shares) == 10
-    assert sum(shares) == pytest.approx(1, abs=1e-4)
+    assert 0.5 < sum(shares) <= 1 + 1e-4
+
+
+def test_what_is_no_digit_has_no_long_bar(desk: Visit) -> None:
+    """The bars share out the confidence of the whole answer: a clear 4 that is hardly a digit has a bar of 3 %."""
+    shares = [0.002] * 4 + [0.982] + [0.002] * 4 + [0.0]
+    answer = {"digit": None, "confidence": 0.03, "probabilities": shares, "rejected": "not_a_digit"}
+    body = json.dumps(answer | {"model": {"name": "digits", "version": "1"}})
+    desk.page.route("**/predict", lambda route: route.fulfill(content_type="application/json", body=body))
+    desk.draw(DIGITS["4"])
+    desk.see("#sentence").to_have_text("This does not look like a digit.")
+    shown = desk.page.eval_on_selector_all("#bars .fill", "all => all.map(one => +one.style.getPropertyValue('--p'))")
+    assert max(shown) == pytest.approx(0.03, abs=1e-3)
 
 
 def test_a_finger_draws_on_a_phone(visit: Visits, server: Any) -> None:

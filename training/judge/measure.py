@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,13 +52,19 @@ def logits_of(net: ConvNet, digits: Digits, batch_size: int = 1000) -> Tensor:
 
 def served_logits(net: ConvNet, digits: Digits, temperature: float) -> Tensor:
     """Return the logits float32 `[N, classes]` that the service judges by, with temperature and second look."""
+    return torch.from_numpy(look_twice(runner_of(net, temperature), digits.images.cpu().numpy()).logits)
+
+
+def runner_of(net: ConvNet, temperature: float) -> Callable[[NDArray[np.uint8]], Outputs]:
+    """Return what looks once with a network as the session does: uint8 `[N, 28, 28]` to Outputs."""
+    device = next(net.parameters()).device
 
     def run(images_u8: NDArray[np.uint8]) -> Outputs:
-        each = Digits(torch.from_numpy(images_u8).to(digits.images.device), digits.labels)
-        logits = logits_of(net, each) / temperature
+        labels = torch.zeros(len(images_u8), dtype=torch.int64)
+        logits = logits_of(net, Digits(torch.from_numpy(images_u8).to(device), labels)) / temperature
         return Outputs(logits.numpy(), logits.softmax(dim=1).numpy())
 
-    return torch.from_numpy(look_twice(run, digits.images.cpu().numpy()).logits)
+    return run
 
 
 def measure(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Metrics:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from training.errors import TrainingError
 from training.learn.augment import Augmentation
+from training.synth.mixture import HandsPlan
 from training.synth.pool import PoolPlan
 
 
@@ -30,6 +31,7 @@ class Recipe:
     bfloat16: bool = False  # convolutions in half the bits, where the processor multiplies them (see `precision`)
     augmentation: Augmentation | None = None
     pool: PoolPlan | None = None  # synthetic pictures to train on beside MNIST, with some that show no digit
+    hands: HandsPlan | None = None  # pictures of real hands beside them
     validation_images: int = 0  # held out from the training set
 
     def learning_rate_at(self, step: int, steps: int) -> float:
@@ -51,7 +53,7 @@ RECIPES = {
         Recipe(name="article"),
         Recipe(
             name="best",
-            epochs=60,
+            epochs=50,
             batch_size=256,
             optimizer="adamw",
             learning_rate=0.004,
@@ -61,7 +63,8 @@ RECIPES = {
             average_decay=0.999,
             bfloat16=True,
             augmentation=Augmentation(),
-            pool=PoolPlan(),
+            pool=PoolPlan(photo=250, canvas=250, form=400, tight=800, hard=250, other=500),
+            hands=HandsPlan(),
             validation_images=5_000,
         ),
     )

@@ -13,17 +13,25 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from service.model.artifact import DigitOdds, Manifest
+from service.model.artifact import Thresholds as ServedThresholds
+from training.data.hands import describe_hands, load_hands
 from training.data.mnist import Digits, describe_data, load_mnist, split
+from training.data.sources import TRAINING, VALIDATION
 from training.errors import TrainingError
 from training.judge import plots
-from training.judge.measure import fit_temperature, logits_of, measure, served_logits
+from training.judge.calibration import balanced, fit_answer, fit_real_temperature
+from training.judge.leaderboard import answer_all, calibration_error, leaderboard, to_json
+from training.judge.measure import fit_temperature, logits_of, measure, runner_of, served_logits
 from training.judge.plots import RELIABILITY
 from training.judge.rejection import Thresholds, fit_thresholds, rejection_by_kind, right_by_kind
+from training.judge.validation import load_validation
 from training.learn.precision import number_format
 from training.learn.recipes import Recipe
 from training.learn.train import Run, resume, save, start, train_epoch
 from training.network.checkpoint import REPORT, read_report, write_json
 from training.network.convnet import ConvNet
+from training.synth.mixture import load_hands_pool
 from training.synth.pool import NO_DIGIT, TEST_PLAN, VALIDATION_PLAN, Pool, PoolPlan, load_pool
 
 
@@ -65,7 +73,15 @@ def learnt_and_held_out(recipe: Recipe, folder: Path, data: Path) -> tuple[Digit
     training, validation = split(load_mnist(data, train=True), recipe.validation_images)
     if recipe.pool is not None:
         training = _with_pool(training, pool_of(training, recipe.pool, folder))
+    if recipe.hands is not None:
+        hands = load_hands(data, TRAINING)
+        training = _with_pool(training, load_hands_pool(hands, recipe.hands, folder.parent, torch.get_num_threads()))
     return training, validation
+
+
+def validation_pool(folder: Path, data: Path) -> Pool:
+    """Take the pictures of real hands to choose by, kept beside the run folders."""
+    return load_validation(load_hands(data, VALIDATION), data, folder.parent, torch.get_num_threads())
 
 
 def judge(report: dict[str, Any], net: ConvNet, recipe: Recipe, folder: Path, data: Path) -> dict[str, Any]:
@@ -73,16 +89,25 @@ def judge(report: dict[str, Any], net: ConvNet, recipe: Recipe, folder: Path, da
     train_set, test = load_mnist(data, train=True), load_mnist(data, train=False)
     _, validation = split(train_set, recipe.validation_images)
     report |= {"data": describe_data(train_set), "temperature": 1.0, "thresholds": {}, "metrics": {}}
-    if len(validation):
+    real = validation_pool(folder, data) if recipe.hands is not None else None
+    if real is not None:
+        report["temperature"] = fit_real_temperature(logits_of(net, _digits_of(real)), real)
+    elif len(validation):
         report["temperature"] = fit_temperature(logits_of(net, validation), validation.labels)
     served = partial(served_logits, net, temperature=report["temperature"])
     if len(validation):
         report["metrics"]["validation"] = asdict(measure(served(validation), validation.labels))
-    if recipe.pool is not None:
+    if real is not None:
+        report["data"]["hands"] = describe_hands(load_hands(data, (*TRAINING, *VALIDATION)).values())
+        fitted = fit_answer(served(_digits_of(real)), real)
+        report |= {"thresholds": asdict(fitted.thresholds), "digit_odds": fitted.odds.model_dump()}
+        report["metrics"]["real"] = _judge_real(net, report, real)
+    elif recipe.pool is not None:
         pictures = _with_mnist(pool_of(validation, VALIDATION_PLAN, folder), validation)
         labels, rejected = torch.from_numpy(pictures.labels), torch.from_numpy(pictures.rejected)
-        thresholds = fit_thresholds(served(Digits(torch.from_numpy(pictures.images), labels)), labels, rejected)
-        report["thresholds"] = asdict(thresholds)
+        report["thresholds"] = asdict(fit_thresholds(served(_digits_of(pictures)), labels, rejected))
+    if recipe.pool is not None:
+        thresholds = Thresholds(**report["thresholds"])
         report["metrics"]["pictures"] = _judge_pictures(served, test, thresholds, folder)
     one_look = measure(logits_of(net, test), test.labels, report["temperature"])
     test_metrics = measure(served(test), test.labels)
@@ -97,6 +122,20 @@ def judge(report: dict[str, Any], net: ConvNet, recipe: Recipe, folder: Path, da
     return report
 
 
+def _digits_of(pool: Pool) -> Digits:
+    return Digits(torch.from_numpy(pool.images), torch.from_numpy(pool.labels))
+
+
+def _judge_real(net: ConvNet, report: Mapping[str, Any], real: Pool) -> dict[str, Any]:
+    """Answer the real validation pictures as they will be served: a row for each source, and the calibration."""
+    manifest = Manifest.model_construct(
+        thresholds=ServedThresholds(**report["thresholds"]), digit_odds=DigitOdds(**report["digit_odds"])
+    )
+    answers = answer_all(runner_of(net, report["temperature"]), manifest, real)
+    error = calibration_error(answers, real, balanced(real))
+    return {"rows": to_json(leaderboard(answers, real)), "ece": round(error, 5)}
+
+
 def judge_again(net: ConvNet, recipe: Recipe, folder: Path, data: Path) -> dict[str, Any]:
     """Fit temperature and thresholds of a finished run anew, as after a change to the preprocessing."""
     return judge(read_report(folder), net, recipe, folder, data)
@@ -107,7 +146,7 @@ def _judge_pictures(
 ) -> Mapping[str, Any]:
     """Answer pictures made from the test set's digits, a rejected digit counting as wrong; shares 0..1 by kind."""
     pool = _with_mnist(pool_of(test, TEST_PLAN, folder), test)
-    logits = served(Digits(torch.from_numpy(pool.images), torch.from_numpy(pool.labels)))
+    logits = served(_digits_of(pool))
     rejected = rejection_by_kind(logits, pool.kinds, pool.rejected, thresholds)
     shows_digit = set(pool.kinds[pool.labels != NO_DIGIT].tolist())
     return {

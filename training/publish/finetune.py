@@ -172,6 +172,7 @@ def _report(
         "labels": labels,
         "temperature": temperature,
         "thresholds": base.manifest.thresholds.model_dump(),
+        "digit_odds": base.manifest.digit_odds.model_dump() if base.manifest.digit_odds else None,
         "data": {
             "base": {"version": base.manifest.version, "sha256": base.manifest.sha256},
             "pictures": {**collection.describe(), "parts": {name: len(part) for name, part in divided.items()}},

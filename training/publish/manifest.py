@@ -35,6 +35,7 @@ def build_manifest(
         "labels": list(labels),
         "temperature": report["temperature"],
         "thresholds": dict(thresholds),
+        "digit_odds": report.get("digit_odds"),
         "layers": LAYERS,
         "recipe": report["recipe"],
         "seed": report["seed"],

@@ -75,7 +75,7 @@ def gather(model: Path, data: Path, pictures: Sequence[Path], folder: Path) -> M
     for name, chosen in ((MADE_UP, shows & judged_by_net), (NO_PICTURE, ~shows & judged_by_net)):
         labels = [None if label == NO_DIGIT else str(label) for label in made.labels[chosen].tolist()]
         judged[name] = (made.images[chosen], labels)
-    training, _ = learnt_and_held_out(RECIPES["best"], folder, data)
+    training, _ = learnt_and_held_out(replace(RECIPES["best"], hands=None), folder, data)
     return Material(shipped, training, judged)
 
 

@@ -19,7 +19,7 @@ from service.preprocess import prepare
 from training.data.hands import Signs
 from training.data.sources import is_lookalike
 from training.synth.drawing import Drawing, PenSign, SmallPicture, cut_to_ink
-from training.synth.pictures import render_grey
+from training.synth.pictures import render
 from training.synth.pool import CHUNK, NO_DIGIT, Pool, code_digest, kept, run_tasks
 
 Rng = np.random.Generator
@@ -59,15 +59,15 @@ AS_IT_IS = (0.3, 0.12)  # the share of small and of larger pictures that is sent
 class HandsPlan:
     """How many pictures to make of each sign of a file, on average."""
 
-    unipen_digits: float = 2.0
-    swiss: float = 0.8
-    usps: float = 1.0
-    optdigits: float = 1.5
-    unipen_signs: float = 1.4
-    omniglot: float = 1.0
-    icons: float = 1.4
-    doodles: float = 1.0
-    patches: float = 3.0
+    unipen_digits: float = 1.3
+    swiss: float = 0.5
+    usps: float = 0.8
+    optdigits: float = 1.0
+    unipen_signs: float = 1.0
+    omniglot: float = 0.8
+    icons: float = 1.0
+    doodles: float = 0.7
+    patches: float = 2.0
     seed: int = 0
 
     def copies(self, name: str) -> float:
@@ -100,11 +100,11 @@ def usable(signs: Signs) -> NDArray[np.intp]:
     return np.flatnonzero(taken)
 
 
-def drawing_of(signs: Signs, place: int, rng: Rng) -> Drawing:
-    """Return one sign as something to write; photographs are none."""
+def drawing_of(signs: Signs, place: int, rng: Rng, *, habits: bool = True) -> Drawing:
+    """Return one sign as something to write, digits at times as other people write them; photographs are none."""
     if signs.images is None:
         label = label_of(str(signs.labels[place]))
-        return PenSign(signs.pens[place], None if label == NO_DIGIT else label, rng)
+        return PenSign(signs.pens[place], label if habits and label != NO_DIGIT else None, rng)
     pixels = signs.images[place]
     return SmallPicture(cut_to_ink(255 - pixels if signs.source.dark else pixels), rng)
 
@@ -170,7 +170,7 @@ def picture(signs: Signs, place: int, rng: Rng) -> Images:
         return _as_it_is(cut_to_ink(255 - pixels if signs.source.dark else pixels), rng)
     kinds = list(SHARES)
     shares = np.array(list(SHARES.values()))
-    return render_grey(kinds[rng.choice(len(kinds), p=shares / shares.sum())], drawing_of(signs, place, rng), rng)
+    return render(kinds[rng.choice(len(kinds), p=shares / shares.sum())], drawing_of(signs, place, rng), rng)
 
 
 def _as_it_is(pixels: Images, rng: Rng) -> Images:

@@ -23,10 +23,11 @@ Scene = Sheet | NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of picture: how its scene is made and which files it comes in."""
+    """One kind of picture: how its scene is made, which files it comes in, and whether its colours tell something."""
 
     scene: Callable[[Drawing, Rng], Scene]
     files: tuple[str, ...] = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+    colour: bool = False
 
 
 def _unchanged(drawing: Drawing, _: Rng) -> Scene:
@@ -78,8 +79,8 @@ DIGIT_KINDS: Final[dict[str, Kind]] = {
     "reduced": Kind(lossy.reduced, ("PNG",)),
     "soft_marker": Kind(lossy.soft_marker, _PHOTO),
     "out_of_focus": Kind(lossy.out_of_focus, _PHOTO),
-    "chalk": Kind(boards.chalk, _PHOTO),
-    "marker": Kind(boards.marker, _PHOTO),
+    "chalk": Kind(boards.chalk, _PHOTO, colour=True),
+    "marker": Kind(boards.marker, _PHOTO, colour=True),
     "faint": Kind(boards.faint, _PHOTO),
     "printed": Kind(_printed, _CANVAS),
 }
@@ -110,23 +111,25 @@ def synthesise(kind: str, digit_u8: NDArray[np.uint8], label: int, rng: Rng) -> 
 
 
 def synthesise_grey(kind: str, digit_u8: NDArray[np.uint8], label: int, rng: Rng) -> NDArray[np.uint8]:
-    """Make the decoded grey picture of a kind, uint8 [H, W], for `service.preprocess.prepare`, with JPEG's marks.
+    """Make the decoded picture of a kind for `service.preprocess.prepare`, with JPEG's marks; see `render`.
 
     Raises:
         DataError: there is no such kind.
     """
-    return render_grey(kind, Digit(digit_u8, label, rng), rng)
+    return render(kind, Digit(digit_u8, label, rng), rng)
 
 
-def render_grey(kind: str, drawing: Drawing, rng: Rng) -> NDArray[np.uint8]:
-    """Make the decoded grey picture of a kind, uint8 [H, W], of anything that can be written on a sheet.
+def render(kind: str, drawing: Drawing, rng: Rng) -> NDArray[np.uint8]:
+    """Make the decoded picture of a kind of anything that can be written on a sheet.
+
+    It is grey, uint8 [H, W], which is quicker, but for kinds whose colours tell something: those are [H, W, 3].
 
     Raises:
         DataError: there is no such kind, or it is one that only MNIST's digits have.
     """
     chosen = _kind(kind)
     scene = chosen.scene(drawing, rng)
-    pixels = scene.render(rng, colour=False) if isinstance(scene, Sheet) else scene
+    pixels = scene.render(rng, colour=chosen.colour) if isinstance(scene, Sheet) else scene
     if chosen.files[rng.integers(len(chosen.files))] not in ("JPEG", "EXIF"):
         return pixels
     with Image.open(io.BytesIO(_encode(Image.fromarray(pixels), "JPEG", rng))) as picture:

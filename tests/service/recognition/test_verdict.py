@@ -9,7 +9,9 @@ from service.model.artifact import Manifest
 from service.recognition.verdict import Judge, energy
 
 
-def judge(min_confidence: float | None = None, max_energy: float | None = None) -> Judge:
+def judge(
+    min_confidence: float | None = None, max_energy: float | None = None, odds: dict[str, float] | None = None
+) -> Judge:
     """A judge with these thresholds."""
     return Judge(
         Manifest.model_validate(
@@ -22,6 +24,7 @@ def judge(min_confidence: float | None = None, max_energy: float | None = None) 
                 "labels": [str(n) for n in range(10)],
                 "temperature": 1,
                 "thresholds": {"min_confidence": min_confidence, "max_energy": max_energy},
+                "digit_odds": odds,
             }
         )
     )
@@ -48,6 +51,7 @@ def test_what_the_ink_says_comes_first(ink: str) -> None:
     """A confident network does not overrule that there is no single digit; its probabilities are still given."""
     answer = judge().decide(*outputs(9), ink)  # type: ignore[arg-type]
     assert (answer.label, answer.rejected) == (None, ink)
+    assert answer.confidence == 0
     assert len(answer.probabilities) == 10
 
 
@@ -66,3 +70,24 @@ def test_energy_is_the_negative_log_sum_of_exponentials_without_overflow() -> No
     logits = np.array([1.0, 2.0, 3.0], np.float32)
     assert energy(logits) == pytest.approx(-np.log(np.exp([1.0, 2.0, 3.0]).sum()))
     assert energy(np.array([1000.0, 0.0], np.float32)) == pytest.approx(-1000)
+
+
+def test_the_confidence_is_of_the_whole_answer() -> None:
+    """That it is a digit, times that it is this one: what looks like no digit is not sure, however clear the winner."""
+    odds = {"slope": 2.0, "offset": -6.0}
+    digit, letter = outputs(12), outputs(3, *[-9] * 9)
+    sure, unlike = judge(odds=odds).decide(*digit), judge(odds=odds, max_energy=-5).decide(*letter)
+    assert sure.confidence == pytest.approx(float(digit[1].max()), rel=1e-6)
+    assert max(unlike.probabilities) > 0.999
+    assert unlike.confidence == pytest.approx(0.5, abs=0.01)  # the energy is -3, where the odds are even
+    assert unlike.rejected == "not_a_digit"
+
+
+def test_unsure_is_judged_by_the_confidence_of_the_whole_answer() -> None:
+    """A clear winner of a picture that is hardly a digit is not sure enough; extreme odds do not overflow."""
+    letter = outputs(3, *[-9] * 9)
+    assert judge(min_confidence=0.6).decide(*letter).rejected is None
+    assert judge(min_confidence=0.6, odds={"slope": 2.0, "offset": -6.0}).decide(*letter).rejected == "unsure"
+    extreme = judge(odds={"slope": 1e6, "offset": 0.0})
+    assert extreme.decide(*outputs(-5, *[-5] * 9)).confidence == pytest.approx(0)
+    assert extreme.decide(*outputs(9)).confidence > 0.99

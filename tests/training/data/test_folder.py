@@ -61,7 +61,7 @@ def test_a_doubtful_picture_is_judged_as_it_is_served(tmp_path: Path) -> None:
         logits = np.log([[0.4, 0.6]] if len(images) == 1 else [[0.9, 0.1]] * len(images)).astype(np.float32)
         return Outputs(logits, np.exp(logits))
 
-    manifest = SimpleNamespace(labels=("0", "1"), thresholds=Thresholds())
+    manifest = SimpleNamespace(labels=("0", "1"), thresholds=Thresholds(), digit_odds=None)
     session: Any = SimpleNamespace(run=run, artifact=SimpleNamespace(manifest=manifest))
     (tmp_path / "0").mkdir()
     bar().save(tmp_path / "0" / "a.png")

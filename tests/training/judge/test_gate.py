@@ -28,7 +28,8 @@ class Fixed:
 
     def __init__(self, shift: int = 0, labels: tuple[str, ...] = LABELS, min_confidence: float | None = None) -> None:
         self._shift = shift
-        manifest = SimpleNamespace(labels=labels, thresholds=Thresholds(min_confidence=min_confidence))
+        thresholds = Thresholds(min_confidence=min_confidence)
+        manifest = SimpleNamespace(labels=labels, thresholds=thresholds, digit_odds=None)
         self.artifact = SimpleNamespace(manifest=manifest)
 
     def run(self, images: NDArray[np.uint8]) -> Outputs:

@@ -14,7 +14,7 @@ from training.data.sources import SOURCES
 from training.synth import mixture
 from training.synth.drawing import PenSign, SmallPicture, cut_to_ink, in_unit_square
 from training.synth.mixture import SHARES, HandsPlan, load_hands_pool, usable
-from training.synth.pictures import render_grey
+from training.synth.pictures import render
 from training.synth.pool import NO_DIGIT, Task
 
 STROKES = [np.array([[0, 0], [300, 500], [0, 1000]], np.int16), np.array([[200, 300]], np.int16)]
@@ -76,7 +76,7 @@ def test_every_scene_takes_pens_and_small_pictures(kind: str) -> None:
         PenSign(STROKES[:1], None, np.random.default_rng(1)),
         SmallPicture(cut_to_ink(SEVEN), np.random.default_rng(1)),
     ):
-        picture = render_grey(kind, drawing, np.random.default_rng(2))
+        picture = render(kind, drawing, np.random.default_rng(2))
         assert picture.dtype == np.uint8
         assert np.ptp(picture) > 10
 
