@@ -36,8 +36,8 @@ def rooms_of_the_document() -> list[str]:
 
 def helpers_of_the_document() -> set[str]:
     """The files that the way uses beside its rooms."""
-    folder, names = re.search(r"`(service/\w+)/\{([\w,]+)\}\.py`", DOCUMENT).groups()  # type: ignore[union-attr]
-    return {f"{folder}/{name}.py" for name in names.split(",")}
+    groups = re.findall(r"`(service/\w+)/\{([\w,]+)\}\.py`", DOCUMENT)
+    return {f"{folder}/{name}.py" for folder, names in groups for name in names.split(",")}
 
 
 def file_of(frame: FrameType) -> str:
@@ -55,7 +55,7 @@ async def answer_one_picture(settings: Settings) -> tuple[bytes, list[str]]:
     metrics = Metrics(session.artifact.manifest, "cpu")
     recogniser = AsyncRecogniser(session, settings, metrics)
     gateway = Gateway(_no_bentoml, settings)
-    gateway.configure({"/predict": {"POST": PictureRoutes(recogniser).predict}}, metrics)
+    gateway.configure(PictureRoutes(recogniser).routes(), metrics)
     config = uvicorn.Config(gateway, lifespan="off", log_config=None)
     config.load()
     state, loop = ServerState(), asyncio.get_running_loop()

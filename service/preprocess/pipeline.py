@@ -50,7 +50,9 @@ def preprocess(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Prepared:
 def preprocess_at_once(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Prepared | None:
     """Do what costs no more than decoding: MNIST's own layout, and nothing to see; None for what must be looked at.
 
-    Raises as `preprocess`.
+    Raises:
+        PictureTooLarge: the header announces more than `max_pixels` pixels.
+        UndecodablePicture: the bytes are no picture, or a damaged one.
     """
     picture = decode(data, max_pixels=max_pixels)
     if picture.ndim == 2:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import answer, image, png
+from feedback_samples import answer, image, png
 
 from service.errors import NotFound, Overloaded
 from service.feedback import desk as module

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from samples import Clock
+from feedback_samples import Clock
 
 from service.errors import TooManyRequests
 from service.feedback import rate as module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samples import Clock, answer
+from feedback_samples import Clock, answer
 
 from service.feedback.recent import OVERHEAD, RecentAnswers
 

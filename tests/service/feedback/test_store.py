@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from feedback_samples import add, correction, image, png
 from PIL import Image
-from samples import add, correction, image, png
 
 from service.errors import ConfigurationError, NotFound, NotKept
 from service.feedback import store as module
