@@ -1,6 +1,6 @@
 """Pictures that cost the most to prepare: generators by name, each of a side in pixels.
 
-The patterns that an attacker would think of first, and what a random search for slow pictures came near to.
+The patterns that an attacker would think of first; slower ones have not been searched for.
 """
 
 from __future__ import annotations
