@@ -74,10 +74,12 @@ def ask(port: int, path: str) -> tuple[int, str]:
 
 
 @pytest.mark.skipif(not can_mount(), reason="needs root and unshare")
-def test_a_temporary_folder_that_fills_up_costs_no_worker() -> None:
+def test_a_temporary_folder_that_fills_up_costs_no_worker(tmp_path: Path) -> None:
     """Two workers count on, new series too, and one that dies comes back."""
     port = free_port()
-    process = in_namespace("mount -t tmpfs -o size=16m none /tmp; export TMPDIR=/tmp", port, "--workers", "2")
+    # Its own folder, not /tmp, below which this checkout may lie.
+    small = f"mount -t tmpfs -o size=16m none '{tmp_path}'; export TMPDIR='{tmp_path}'"
+    process = in_namespace(small, port, "--workers", "2")
     assert process.stderr is not None
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     log = [process.stderr.readline().decode()]
@@ -85,7 +87,7 @@ def test_a_temporary_folder_that_fills_up_costs_no_worker() -> None:
         log.append(process.stderr.readline().decode())
         assert log[-1], log
     wait_for(lambda: len(children.read_text().split()) == 2)
-    with suppress(OSError), Path(f"/proc/{process.pid}/root/tmp/full").open("wb") as file:
+    with suppress(OSError), Path(f"/proc/{process.pid}/root{tmp_path}/full").open("wb") as file:
         while True:
             file.write(bytes(4096))
             file.flush()
