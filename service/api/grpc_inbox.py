@@ -71,8 +71,11 @@ class Inbox:
                     await self._places.acquire()
             except TimeoutError:
                 now = asyncio.get_running_loop().time()
-                oldest, since = next(iter(self._arriving.items()))
-                if now - since >= PATIENCE_S:
+                # One whose time is up may not have left yet, and its timeout cannot be moved any more.
+                oldest, since = next(
+                    ((one, at) for one, at in self._arriving.items() if not one.expired()), (None, now)
+                )
+                if oldest is not None and now - since >= PATIENCE_S:
                     oldest.reschedule(now)
             else:
                 return

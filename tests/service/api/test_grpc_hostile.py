@@ -30,7 +30,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server,
     server, port = start_grpc(start_server, folder, lame_duck_s=0, max_body_mib=1, max_held_mib=4, timeout_s=5)
     yield server, port
     assert server.stop() == 0, server.log_text()
-    assert "unexpected" not in server.log_text()
+    assert "unexpected" not in server.log_text(), server.log_text()[-4000:]
     assert "Traceback" not in server.log_text()
 
 
