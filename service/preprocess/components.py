@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import cv2
@@ -16,56 +16,79 @@ SPECK: Final = 0.05  # of the largest piece's extent: what is smaller is noise
 _LEVELS: Final = np.arange(256, dtype=np.float64)
 
 
-@dataclass(frozen=True)
 class Components:
-    """Pieces of a mask, 8-connected, numbered from 1, the largest first.
+    """Pieces of a mask, 8-connected, the largest first; their contrast is measured when somebody asks for it.
 
     Attributes:
-        labels: uint16 [height, width], number of the piece, 0 on the background and on what is left out.
-        left, top, width, height: int [n], the bounding boxes; piece k is in place k - 1.
-        area: float64 [n], pixels.
-        mass: float64 [n], sum of the contrast.
-        strength: float64 [n], contrast that all but the strongest hundredth stays below, 0 to 255.
+        labels: uint16 [height, width], number of the piece at a pixel, 0 on the background.
+        number: int [n], the pieces' numbers in `labels`; other numbers are of pieces that are left out.
+        left, top, width, height, right, bottom: int32 [n], the bounding boxes, first and last columns and rows.
+        extent: int32 [n], the longer sides of the boxes, in pixels.
+        area: int32 [n], pixels.
     """
 
-    labels: NDArray[np.uint16]
-    left: NDArray[np.int32]
-    top: NDArray[np.int32]
-    width: NDArray[np.int32]
-    height: NDArray[np.int32]
-    area: Measure
-    mass: Measure
-    strength: Measure
+    def __init__(
+        self,
+        labels: NDArray[np.uint16],
+        number: NDArray[np.intp],
+        stats: NDArray[np.int32],
+        contrast: NDArray[np.uint8],
+    ) -> None:
+        self.labels = labels
+        self.number = number
+        self.left, self.top, self.width, self.height, self.area = stats.T
+        self.right, self.bottom = self.left + self.width - 1, self.top + self.height - 1
+        self.extent = np.maximum(self.width, self.height)
+        self._contrast = contrast
 
     def __len__(self) -> int:
         """Return the number of pieces."""
-        return len(self.area)
+        return len(self.number)
 
-    @property
-    def right(self) -> NDArray[np.int32]:
-        """Last columns of the boxes."""
-        return self.left + self.width - 1
+    @cached_property
+    def mass(self) -> Measure:
+        """Sums of the contrast, float64 [n]."""
+        mass: Measure = self._histogram @ _LEVELS
+        return mass
 
-    @property
-    def bottom(self) -> NDArray[np.int32]:
-        """Last rows of the boxes."""
-        return self.top + self.height - 1
+    @cached_property
+    def strength(self) -> Measure:
+        """Contrast that all but the strongest hundredth of a piece stays below, float64 [n], 0 to 255."""
+        stronger = self._histogram[:, ::-1].cumsum(1)
+        strength: Measure = 255.0 - (stronger > (0.01 * self.area)[:, None]).argmax(1)
+        return strength
 
-    @property
-    def extent(self) -> NDArray[np.int32]:
-        """Longer sides of the boxes, in pixels."""
-        return np.maximum(self.width, self.height)
-
-    def mask(self, chosen: Mask) -> Mask:
-        """Give bool [height, width], true on the pieces where `chosen`, bool [n], is true."""
-        if np.count_nonzero(chosen) == 1:
-            return np.equal(self.labels, int(chosen.argmax()) + 1)
-        return np.append(False, chosen)[self.labels]
+    @cached_property
+    def _histogram(self) -> Measure:
+        """Pixels of each piece by contrast, float64 [n, 256]."""
+        histogram = np.empty((len(self), 256))
+        for place, row in enumerate(histogram):
+            box = self.inside(place)
+            own = self.shape(place, box).view(np.uint8)
+            row[:] = cv2.calcHist([self._contrast[box]], [0], own, [256], [0, 256]).ravel()
+        return histogram
 
     def inside(self, place: int) -> tuple[slice, slice]:
         """Give the rows and columns of a piece's box."""
         top, left = int(self.top[place]), int(self.left[place])
         return slice(top, top + int(self.height[place])), slice(left, left + int(self.width[place]))
+
+    def shape(self, place: int, box: tuple[slice, slice]) -> Mask:
+        """Give bool [rows, columns], true on a piece's pixels in a part of the picture."""
+        return np.equal(self.labels[box], np.uint16(self.number[place]))
+
+    def mask(self, chosen: Mask, box: tuple[slice, slice]) -> Mask:
+        """Give bool [rows, columns], true on the pieces where `chosen`, bool [n], is true, in a part of the picture."""
+        first, *others = np.flatnonzero(chosen).tolist()
+        mask = self.shape(first, box)
+        for place in others:
+            mask |= self.shape(place, box)
+        return mask
+
+    def union(self, chosen: Mask) -> tuple[slice, slice]:
+        """Give the rows and columns of the box around the pieces where `chosen`, bool [n], is true."""
+        rows = slice(int(self.top[chosen].min()), int(self.bottom[chosen].max()) + 1)
+        return rows, slice(int(self.left[chosen].min()), int(self.right[chosen].max()) + 1)
 
 
 def label(mask: Mask) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
@@ -77,7 +100,7 @@ def label(mask: Mask) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
 
 
 def find_components(mask: Mask, contrast: NDArray[np.uint8]) -> Components | None:
-    """Find the largest pieces of a mask, bool [height, width], and measure them on their contrast, uint8.
+    """Find the largest pieces of a mask, bool [height, width], to be measured on their contrast, uint8.
 
     Returns:
         None if there is no ink.
@@ -85,23 +108,7 @@ def find_components(mask: Mask, contrast: NDArray[np.uint8]) -> Components | Non
     labels, stats = label(mask)
     if not len(stats):
         return None
-    number = np.zeros(len(stats) + 1, np.uint16)
-    extent = np.maximum(stats[:, 2], stats[:, 3])
+    extent = stats[:, 2:4].max(1)
     kept = np.flatnonzero(extent >= SPECK * int(extent.max()))
     kept = kept[np.argsort(-stats[kept, 4], kind="stable")][:MOST]
-    number[kept + 1] = np.arange(1, len(kept) + 1)
-    place = np.flatnonzero(mask)
-    piece = number[labels.reshape(-1)[place]].astype(np.intp)
-    value = contrast.reshape(-1)[place]
-    histogram = np.bincount(piece * 256 + value, minlength=256 * (len(kept) + 1)).reshape(-1, 256)[1:]
-    area = histogram.sum(1)
-    stronger = histogram[:, ::-1].cumsum(1)
-    strength = 255.0 - (stronger > (0.01 * area)[:, None]).argmax(1)
-    if len(kept) < len(stats) or len(kept) > 1:
-        flat = np.zeros(mask.size, np.uint16)
-        flat[place] = piece
-        labels = flat.reshape(mask.shape)
-    box = stats[kept]
-    return Components(
-        labels, box[:, 0], box[:, 1], box[:, 2], box[:, 3], area.astype(np.float64), histogram @ _LEVELS, strength
-    )
+    return Components(labels, kept + 1, stats[kept], contrast)

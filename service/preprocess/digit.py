@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.preprocess.components import Components, Mask, Measure, find_components
-from service.preprocess.ink import SMALL, Ink, reaches_all_sides
+from service.preprocess.ink import SMALL, Ink, above, reaches_all_sides
 from service.preprocess.outline import Outline, contact, stands_out, trace
 from service.preprocess.rulings import CROP, without_rulings
 
@@ -28,49 +28,58 @@ SURE: Final = 0.8  # rating from near, from which on a photo's dark ink in a nar
 THIN: Final = 0.25  # of the window: a pen that is narrower was not mistaken for paper, unless in a crop
 SMEAR: Final = 0.45  # of the strongest contrast near a pixel of a photo, below which it is no ink
 IN_LINE: Final = 4  # so many alike pieces in line along a side are a binding
+ROUNDING: Final = 1 + 1e-9  # factor that keeps a bound above what it bounds, however both are rounded
 LOOKS: Final = 8  # pieces that are looked at from near
 _EDGE_WEIGHT: Final = np.array([1, 0.4, 0.15, 0.1, 0.05])  # by the number of the picture's sides that a piece touches
 
 
 @dataclass(frozen=True)
 class Found:
-    """The ink that looks most like a digit.
+    """The ink that looks most like a digit, and is ink rather than noise, a shadow or the edge of a table.
 
     Attributes:
         strength: uint8 [height, width], cut to the digit, 0 paper to 255 full ink, other ink taken out.
         box: top, left, height, width of it in the picture as it was sent, in pixels.
-        score: how much it looks like the digit that was meant, to compare readings of one picture.
         certain: whether no other reading can be better: as steep as a stroke, or on an even ground all the way round.
-        written: whether it is ink at all, rather than noise, a shadow or the edge of a table.
-        digits: how many digits of its size stand side by side, itself counted.
     """
 
     strength: NDArray[np.uint8]
     box: tuple[int, ...]
-    score: float
     certain: bool
-    written: bool
-    digits: int
+    _choice: _Choice
+    _main: int
+    _known: Mask
+
+    @property
+    def score(self) -> float:
+        """How much it looks like the digit that was meant, to compare readings of one picture."""
+        return self._choice.score(self._main)
+
+    @property
+    def digits(self) -> int:
+        """How many digits of its size stand side by side, itself counted."""
+        return 1 + self._choice.neighbours(self._main, self._known)
 
 
-def find_digit(ink: Ink, *, side: int) -> Found | None:
-    """Choose the pieces of ink that make up the digit; None when there is no ink.
+def find_digit(ink: Ink, *, side: int, best: float = -1) -> Found | None:
+    """Choose the pieces of ink that make up the digit; None when nothing is written or nothing scores above `best`.
 
     Args:
         ink: one reading of a picture.
         side: the shorter side of the picture as it was sent, in pixels.
+        best: the score of the best reading of the picture so far; nothing is measured that cannot pass it.
     """
-    mask = ink.contrast > ink.low
+    mask = above(ink.contrast, ink.low)
     if ink.photo:
         # Ink differs in strength from place to place; what is far fainter than the best near it is smear, shadow, grid.
         reach = max(mask.shape) // 8 | 1
-        best = cv2.dilate(ink.contrast, np.ones((reach, reach), np.uint8))
-        mask &= ink.contrast > cv2.convertScaleAbs(best, alpha=SMEAR)
+        strongest = cv2.dilate(ink.contrast, np.ones((reach, reach), np.uint8))
+        mask &= ink.contrast > cv2.convertScaleAbs(strongest, alpha=SMEAR)
     mask, lines = without_rulings(mask, ink.contrast, clean=not ink.photo, tight=ink.tight, crop=side < CROP)
     pieces = find_components(mask, ink.contrast)
     if pieces is None:
         return None
-    return _Choice(ink, pieces, lines, side / min(mask.shape)).found()
+    return _Choice(ink, pieces, lines, side / min(mask.shape)).found(best)
 
 
 class _Choice:
@@ -82,37 +91,43 @@ class _Choice:
         self.lines = lines
         self.scale = scale  # pixels as sent in one of the reading's
         self.height, self.width = ink.contrast.shape
+        self.alone = len(pieces) == 1 and not ink.photo  # nothing to choose
         self._outlines: dict[int, Outline] = {}
+        self._ratings: dict[int, float] = {}
 
-    def found(self) -> Found | None:
-        """Return the digit, or None where a picture that was read as tight is not."""
+    def found(self, best: float) -> Found | None:
+        """Return the digit; None where nothing is written, or a picture that was read as tight is not."""
         pieces, ink = self.pieces, self.ink
-        main, score = self._main()
+        main = self._main(best)
+        if main is None or float(pieces.strength[main]) < ink.high or self._is_shadow(main):
+            return None
         stumps = self._stumps(main)
         chosen = self._parts(main) & ~stumps
-        digit = pieces.mask(chosen)
-        if ink.tight and not reaches_all_sides(digit) and self.scale >= 1:
+        inside = rows, columns = pieces.union(chosen)
+        top, left, height, width = rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start
+        if ink.tight and self.scale >= 1 and not reaches_all_sides((left, top, width, height), ink.contrast.shape):
             return None  # the ink at the sides was something else, and this no picture cut out along a digit
-        shadow = self._is_shadow(main)
-        left, top, width, height = cv2.boundingRect(digit.view(np.uint8))
-        inside = slice(top, top + height), slice(left, left + width)
         # A photo is smoothed before, which makes a speck larger.
         least = (LEAST + (2 * self.scale if ink.photo else 0)) if self.scale >= 1 else LEAST_OF_SMALL
-        remains = max(height, width) * self.scale < least or self._is_left_of_line(main)
-        written = float(pieces.strength[main]) >= ink.high and not shadow and not remains
+        if max(height, width) * self.scale < least or self._is_left_of_line(main):
+            return None
         if ink.photo:
             thin = self.outline(main).pen < THIN * ink.window and max(self.height, self.width) * self.scale >= SMALL
-            sure = self._near(main) > SURE and thin and not self.touched[main]
+            sure = thin and not self.touched[main] and self._near(main) > SURE
         else:
             sure = ink.bordered or self.outline(main).steepness > SHARP
         return Found(
-            np.where(digit[inside], ink.contrast[inside], np.uint8(0)),
+            ink.contrast[inside] * pieces.mask(chosen, inside).view(np.uint8),
             tuple(round(value * self.scale) for value in (top, left, height, width)),
-            score,
-            certain=written and sure,
-            written=written,
-            digits=1 + self._neighbours(main, stumps | chosen),
+            sure,
+            self,
+            main,
+            stumps | chosen,
         )
+
+    def score(self, place: int) -> float:
+        """Rate a piece: large, strong, central, off the edge, and from near sharp; in a photo no hole, table, cloud."""
+        return float(self._rough[place]) * (1 if self.alone else self._near(place))
 
     def outline(self, place: int) -> Outline:
         """Look at a piece from near, once."""
@@ -124,8 +139,11 @@ class _Choice:
     def touched(self) -> NDArray[np.intp]:
         """How many of the picture's four sides each piece lies on."""
         pieces = self.pieces
-        sides = (pieces.top == 0, pieces.left == 0, pieces.bottom == self.height - 1, pieces.right == self.width - 1)
-        return np.stack(sides).sum(0, dtype=np.intp)
+        touched = (pieces.top == 0).astype(np.intp)
+        touched += pieces.left == 0
+        touched += pieces.bottom == self.height - 1
+        touched += pieces.right == self.width - 1
+        return touched
 
     @cached_property
     def in_line(self) -> Mask:
@@ -134,47 +152,72 @@ class _Choice:
         if len(pieces) < IN_LINE:
             return np.zeros(len(pieces), bool)
         row, column = (pieces.top + pieces.bottom) / 2, (pieces.left + pieces.right) / 2
+        near_rows = np.minimum(row, self.height - row) < 0.15 * self.height
+        near_columns = np.minimum(column, self.width - column) < 0.15 * self.width
+        if not (near_rows.any() or near_columns.any()):
+            return np.zeros(len(pieces), bool)
         alike = _like(pieces.height) & _like(pieces.width)
         across = (alike & (np.abs(row[:, None] - row) < 0.5 * pieces.height)).sum(1) >= IN_LINE
         along = (alike & (np.abs(column[:, None] - column) < 0.5 * pieces.width)).sum(1) >= IN_LINE
-        near_rows = np.minimum(row, self.height - row) < 0.15 * self.height
-        near_columns = np.minimum(column, self.width - column) < 0.15 * self.width
         in_line: Mask = (near_rows & across) | (near_columns & along)
         return in_line
 
-    def _main(self) -> tuple[int, float]:
-        """Rate pieces: large, strong, sharp, central, off the edge; in a photo no hole, table, cloud or board."""
+    @cached_property
+    def _central(self) -> Measure:
+        """How near to the picture's middle each piece lies, 0 to 1."""
+        row = (self.pieces.top + self.pieces.bottom) / 2 / self.height - 0.5
+        column = (self.pieces.left + self.pieces.right) / 2 / self.width - 0.5
+        central: Measure = np.exp(-2 * (row**2 + column**2))
+        return central
+
+    @cached_property
+    def _rough(self) -> Measure:
+        """Rate all pieces from afar."""
         pieces = self.pieces
-        row = (pieces.top + pieces.bottom) / 2 / self.height - 0.5
-        column = (pieces.left + pieces.right) / 2 / self.width - 0.5
-        rough = np.sqrt(pieces.mass * pieces.extent) * np.exp(-2 * (row**2 + column**2)) * _EDGE_WEIGHT[self.touched]
+        rough: Measure = np.sqrt(pieces.mass * pieces.extent) * self._central * _EDGE_WEIGHT[self.touched]
         rough = rough * np.sqrt(pieces.strength / max(1.0, float(pieces.strength.max()))) * self.scale**1.5
         if self.ink.photo:
             rough = rough * np.where(self.in_line, DOUBT, 1) * (BOARD if self.ink.inverted else 1)
             rough = rough * np.where(self.ink.inverted & (self.touched > 0), DOUBT, 1)
             rough = rough * (CLOUDY if self.ink.window > max(self.height, self.width) / 6 else 1)
-        if not self.ink.photo and len(pieces) == 1:
-            return 0, float(rough[0])
-        best, most = 0, -1.0
-        for place in np.argsort(-rough)[:LOOKS].tolist():
-            if float(rough[place]) <= most:
+        return rough
+
+    def _most(self) -> float:
+        """Give a score that no piece can pass, from areas alone."""
+        area = self.pieces.area * cv2.minMaxLoc(self.ink.contrast)[1]
+        most = float((np.sqrt(area * self.pieces.extent) * self._central * _EDGE_WEIGHT[self.touched]).max())
+        return most * self.scale**1.5 * (BOARD if self.ink.photo and self.ink.inverted else 1) * ROUNDING
+
+    def _main(self, most: float) -> int | None:
+        """Choose the piece with the best score; None if that is not above `most`."""
+        if most >= 0 and self._most() <= most:
+            return None
+        if self.alone:
+            return 0 if most < 0 or self.score(0) > most else None
+        best = None
+        for place in np.argsort(-self._rough)[:LOOKS].tolist():
+            rough = float(self._rough[place])
+            if rough <= most:
                 break  # what is seen from near only lowers a rating
-            score = float(rough[place]) * self._near(place)
-            if score > most:
+            if rough * self._steep(place) > most and (score := self.score(place)) > most:
                 best, most = place, score
-        return best, most
+        return best
+
+    def _steep(self, place: int) -> float:
+        return min(1.0, self.outline(place).steepness) ** 3
 
     def _near(self, place: int) -> float:
-        """Rate one piece by what is seen from near, 0 to 1."""
-        outline = self.outline(place)
-        factor = min(1.0, outline.steepness) ** 3
-        if self.ink.photo:
-            pieces = self.pieces
-            doubts = contact(pieces, place) > 0.6, outline.pen > 0.45 * self.ink.window
-            factor *= DOUBT ** sum((*doubts, not stands_out(pieces, self.ink, place)))
-            if self._is_shadow(place):
-                factor *= DOUBT**4
-        return factor
+        """Rate one piece by what is seen from near, 0 to 1, once."""
+        if place not in self._ratings:
+            factor = self._steep(place)
+            if self.ink.photo:
+                pieces = self.pieces
+                doubts = contact(pieces, place) > 0.6, self.outline(place).pen > 0.45 * self.ink.window
+                factor *= DOUBT ** sum((*doubts, not stands_out(pieces, self.ink, place)))
+                if self._is_shadow(place):
+                    factor *= DOUBT**4
+            self._ratings[place] = factor
+        return self._ratings[place]
 
     def _is_shadow(self, place: int) -> bool:
         if not self.ink.photo:
@@ -199,7 +242,7 @@ class _Choice:
         chosen[main] = True
         return chosen
 
-    def _neighbours(self, main: int, known: Mask) -> int:
+    def neighbours(self, main: int, known: Mask) -> int:
         """Count further digits: as tall, as strong, drawn with a like pen, beside the main one."""
         pieces = self.pieces
         if len(pieces) == 1:
@@ -220,10 +263,11 @@ class _Choice:
         """Tell whether the main piece is what a line has left: no stronger and small, or a bar that runs on from it."""
         if self.scale < 1 or not cv2.hasNonZero(self.lines.view(np.uint8)):
             return False
-        pieces = self.pieces
-        line = float(np.percentile(self.ink.contrast[self.lines], 90))
-        small = int(pieces.extent[main]) < LEFT * max(self.height, self.width)
-        return (small and float(pieces.strength[main]) < STRONGER * line) or self._continues_line(main)
+        if int(self.pieces.extent[main]) < LEFT * max(self.height, self.width):
+            line = float(np.percentile(self.ink.contrast[self.lines], 90))
+            if float(self.pieces.strength[main]) < STRONGER * line:
+                return True
+        return self._continues_line(main)
 
     def _continues_line(self, main: int) -> bool:
         """Tell whether the main piece is a bar as thin as a line that went and that runs on from it."""
@@ -244,12 +288,14 @@ class _Choice:
 
     def _stumps(self, main: int) -> Mask:
         """Find what is left of a form's lines: pieces other than the main one that hang on a line which went."""
-        hanging = np.zeros(len(self.pieces) + 1, bool)
+        hanging = np.zeros(len(self.pieces), bool)
         if not self.ink.photo and len(self.pieces) > 1 and cv2.hasNonZero(self.lines.view(np.uint8)):
             near = cv2.dilate(self.lines.view(np.uint8), np.ones((5, 5), np.uint8)).view(np.bool_)
-            hanging[self.pieces.labels[near]] = True
-            hanging[main + 1] = False
-        return hanging[1:]
+            beside = np.zeros(1 << 16, bool)
+            beside[self.pieces.labels[near]] = True
+            hanging = beside[self.pieces.number]
+            hanging[main] = False
+        return hanging
 
 
 def _like(extent: NDArray[np.int32]) -> Mask:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from service.preprocess.components import Components
-from service.preprocess.ink import Grey, Ink
+from service.preprocess.ink import Grey, Ink, median
 
 SEEN: Final = 40  # pixels: pieces are looked at this large, so that a digit's blur does not depend on its size
 QUANTILE: Final = 0.25  # a quarter of the outline may be less steep than what counts: where strokes meet or end
@@ -38,9 +38,9 @@ def trace(pieces: Components, ink: Ink, place: int) -> Outline:
     columns = slice(max(0, columns.start - 2), columns.stop + 2)
     seen = ink.contrast[rows, columns] if ink.grey is None else ink.grey[rows, columns]
     step = seen if ink.paper is None else cv2.absdiff(seen, ink.paper[rows, columns])
-    shape = np.equal(pieces.labels[rows, columns], place + 1)
-    own = np.where(shape, step, np.uint8(0))
-    around = cv2.countNonZero(cv2.subtract(shape.view(np.uint8), cv2.erode(shape.view(np.uint8), _CROSS)))
+    shape = pieces.shape(place, (rows, columns)).view(np.uint8)
+    own = step * shape
+    around = cv2.countNonZero(shape) - cv2.countNonZero(cv2.erode(shape, _CROSS))
     scale = SEEN / int(pieces.extent[place])
     if scale < 1:
         size = (max(1, round(own.shape[1] * scale)), max(1, round(own.shape[0] * scale)))
@@ -58,7 +58,7 @@ def trace(pieces: Components, ink: Ink, place: int) -> Outline:
 
 def contact(pieces: Components, place: int) -> float:
     """Tell how much of its length a piece leans on a side of the picture, as table edges do, 0 to 1."""
-    labels, number = pieces.labels, place + 1
+    labels, number = pieces.labels, np.uint16(pieces.number[place])
     rows, columns = pieces.inside(place)
     wide, high = int(pieces.width[place]), int(pieces.height[place])
     shares = [0.0]
@@ -84,10 +84,10 @@ def stands_out(pieces: Components, ink: Ink, place: int) -> bool:
     around = _frame(ink.grey, rows, columns, max(2, int(pieces.extent[place]) // 6))
     if not len(around):
         return True
-    mask = (pieces.labels[rows, columns] == place + 1).view(np.uint8)
+    mask = pieces.shape(place, (rows, columns)).view(np.uint8)
     level = cv2.mean(ink.grey[rows, columns], mask)[0]
     paper = cv2.mean(ink.paper[rows, columns], mask)[0]
-    ground = float(np.median(around))
+    ground = median(around)
     return abs(ground - paper) < abs(ground - level)
 
 

@@ -80,7 +80,7 @@ def prepare(picture: NDArray[np.uint8]) -> Prepared:
     sent = grey.shape
     coarse = _to_work_scale(grey)
     found = _look(coarse, sent)
-    if found is None or not found.written:
+    if found is None:
         return blank
     digits = found.digits
     if max(found.strength.shape) < min(CLEAR, max(found.box[2:])):
@@ -108,11 +108,9 @@ def _to_work_scale(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _look(grey: NDArray[np.uint8], sent: tuple[int, ...]) -> Found | None:
     """Read a picture in each possible way, and give the best digit."""
-    best = None
+    best: Found | None = None
     for ink in read_ink(grey, side=max(sent)):
-        found = find_digit(ink, side=min(sent))
-        if found is not None and (best is None or (found.written, found.score) > (best.written, best.score)):
-            best = found
+        best = find_digit(ink, side=min(sent), best=best.score if best else -1) or best
         if best is not None and best.certain and (ink.inverted or not ink.photo):
             break
     return best
@@ -123,6 +121,4 @@ def _look_nearer(grey: NDArray[np.uint8], found: Found) -> Found | None:
     top, left, height, width = found.box
     room = round(0.6 * max(height, width))
     near = grey[max(0, top - room) : top + height + room, max(0, left - room) : left + width + room]
-    near = _to_work_scale(np.ascontiguousarray(near))
-    again = _look(near, grey.shape)
-    return again if again is not None and again.written else None
+    return _look(_to_work_scale(np.ascontiguousarray(near)), grey.shape)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.preprocess.components import label
+from service.preprocess.ink import above, median
 
 Mask = NDArray[np.bool_]
 CROP: Final = 100  # pixels; in a smaller drawing a line that crosses the middle is a stroke
@@ -50,15 +51,15 @@ def without_rulings(
             kernel = np.ones((size, 1) if axis == 0 else (1, size), np.uint8)
             kept = kept | (line & cv2.dilate(rest.view(np.uint8), kernel).view(np.bool_))
             # What is written over a line is darker than the line alone, whose own outline is lighter than its middle.
-            middle = np.where(line, contrast, 0).max(axis)
-            kept |= line & (contrast > DARKER * float(np.median(middle[middle > 0])) + 8)
+            middle = (contrast * line.view(np.uint8)).max(axis)
+            kept |= line & above(contrast, DARKER * median(middle[middle > 0]) + 8)
     return kept, mask & ~kept
 
 
 def _both_ways(mask: Mask, *, clean: bool, ends: int, crop: bool) -> tuple[Mask, Mask] | None:
     """Find lines along the rows, and along the columns; None if there are none."""
     rows = _lines(mask, clean=clean, least_ends=ends, crop=crop)
-    columns = _lines(np.ascontiguousarray(mask.T), clean=clean, least_ends=ends, crop=crop)
+    columns = _lines(cv2.transpose(mask.view(np.uint8)).view(np.bool_), clean=clean, least_ends=ends, crop=crop)
     if rows is None and columns is None:
         return None
     none = np.zeros_like(mask)
@@ -87,11 +88,16 @@ def _lines(mask: Mask, *, clean: bool, least_ends: int, crop: bool) -> Mask | No
     padded = cv2.copyMakeBorder(ink, 0, 0, gap, gap, cv2.BORDER_CONSTANT, value=(0.0,))
     bridged = cv2.dilate(padded, np.ones((3, gap), np.uint8))  # a tilted line climbs a row now and then
     bridged = cv2.erode(bridged, np.ones((1, gap), np.uint8))[:, gap:-gap]
+    full = np.flatnonzero(cv2.reduce(bridged, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S) >= length)
+    if not len(full):
+        return None  # no row has as much ink as a line needs
+    rows = slice(int(full[0]), int(full[-1]) + 1)
     window = np.ones((1, length), np.uint8)
-    opened = cv2.erode(bridged, window, **outside)
+    opened = cv2.erode(bridged[rows], window, **outside)
     if not cv2.hasNonZero(opened):
         return None
     labels, stats = label(cv2.dilate(opened, window).view(np.bool_))
+    stats[:, 1] += rows.start
     left, top, wide, high, area = (stats[:, column] for column in range(5))
     thickness = area / wide - 2
     ends = (left <= slack).astype(int) + (left + wide >= width - slack)
@@ -108,10 +114,11 @@ def _lines(mask: Mask, *, clean: bool, least_ends: int, crop: bool) -> Mask | No
         line = (ends > 0) | (wide >= 0.6 * width)
     if not (thin & line).any():
         return None
-    found: Mask = np.append(False, thin & line)[labels] & mask
+    found = np.zeros_like(mask)
+    np.logical_and(np.append(False, thin & line)[labels], mask[rows], out=found[rows])
     return found
 
 
 def _thickness(line: Mask, axis: int) -> int:
     _, stats = label(line)
-    return max(1, round(float(np.median(stats[:, 4] / stats[:, 2 if axis == 0 else 3]))))
+    return max(1, round(median(stats[:, 4] / stats[:, 2 if axis == 0 else 3])))

@@ -79,7 +79,7 @@ def test_a_soft_line_goes_with_its_dark_middle() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.45])
 def test_components_are_what_flooding_finds(share: float) -> None:
-    """Areas, boxes and labels of the largest pieces agree with a walk over the pixels."""
+    """Areas, boxes and numbers of the largest pieces agree with a walk over the pixels."""
     for seed in range(5):
         mask = random_mask(seed, share)
         found = find_components(mask, np.full(mask.shape, 200, np.uint8))
@@ -90,7 +90,7 @@ def test_components_are_what_flooding_finds(share: float) -> None:
         assert [len(piece) for piece in expected][: len(found)] == found.area.astype(int).tolist()
         assert found.strength.tolist() == [200] * len(found)
         for place in range(len(found)):
-            rows, columns = np.nonzero(found.labels == place + 1)
+            rows, columns = np.nonzero(found.labels == found.number[place])
             assert set(zip(rows.tolist(), columns.tolist(), strict=True)) in expected
             box = found.top[place], found.bottom[place], found.left[place], found.right[place]
             assert box == (rows.min(), rows.max(), columns.min(), columns.max())
