@@ -88,6 +88,13 @@ class UnsupportedType(RequestError):
     code = "unsupported_media_type"
 
 
+class UnsupportedEncoding(RequestError):
+    """The body has a Content-Encoding that is not taken off here."""
+
+    status = 415
+    code = "unsupported_content_encoding"
+
+
 class UndecodablePicture(RequestError):
     """The bytes are not a picture in a supported format, or the file is damaged."""
 

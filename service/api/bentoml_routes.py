@@ -23,6 +23,7 @@ from service.gateway.route import Route
 # The batchable API takes JSON alone. BentoML knows two more types: pickle (CVE-2025-27520), and forms, in which a
 # string in place of a file is a URL that it opens (CVE-2025-54381).
 WITHOUT_BODY = {"GET", "HEAD"}
+_TAKEN_OFF = {b"accept-encoding", b"content-encoding", b"content-length"}  # the gateway has seen to these
 _DROPPED = {b"content-length", b"content-type", b"server", b"connection"}
 
 
@@ -77,9 +78,9 @@ class InnerApp:
             if self._check is not None:
                 self._check(body)
         answer = _Collector(body, request)
-        await self._app(
-            {**request.scope, "method": _method(request), "path": request.path}, answer.receive, answer.send
-        )
+        headers = [header for header in request.scope["headers"] if header[0] not in _TAKEN_OFF]
+        scope = {**request.scope, "method": _method(request), "path": request.path, "headers": headers}
+        await self._app(scope, answer.receive, answer.send)
         return answer.reply()
 
 

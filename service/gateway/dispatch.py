@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from service.errors import MethodNotAllowed, NotFound, Overloaded, ServiceError
 from service.gateway.access import Keys, Origins, RequestIds
+from service.gateway.coding import PAYS, compressed
 from service.gateway.deadline import Deadline
 from service.gateway.messages import (
     CLOSE,
+    JSON,
     ASGIApp,
     BodyLimits,
     Disconnected,
@@ -153,6 +155,8 @@ class Gateway:
         try:
             with Deadline(request, self._timeout_s, self._pace):
                 reply = await self._find(route, request)(request)
+                if len(reply.body) >= PAYS and reply.content_type == JSON:
+                    reply = await compressed(reply, request.headers.get(b"accept-encoding", b""))
         except ServiceError as error:
             reply = error_reply(error, v2=is_v2(request.path))
         except Disconnected:

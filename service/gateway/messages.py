@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 import orjson
 from typing_extensions import TypedDict
 
-from service.errors import MethodNotAllowed, Overloaded, PayloadTooLarge, RequestError, ServiceError
+from service.errors import (
+    MethodNotAllowed,
+    Overloaded,
+    PayloadTooLarge,
+    RequestError,
+    ServiceError,
+    UnsupportedEncoding,
+)
+from service.gateway.coding import inflater
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -97,6 +105,7 @@ class Request:
         "_held",
         "_limits",
         "_receive",
+        "_received",
         "complete",
         "headers",
         "method",
@@ -117,6 +126,7 @@ class Request:
         self._receive = receive
         self._limits = limits
         self._held = 0
+        self._received = 0
 
     @property
     def content_type(self) -> str:
@@ -125,8 +135,8 @@ class Request:
 
     @property
     def received(self) -> int:
-        """How many bytes of the body have been read so far."""
-        return self._held
+        """How many bytes of the body have arrived so far, as they were sent."""
+        return self._received
 
     @property
     def has_unread_body(self) -> bool:
@@ -136,12 +146,14 @@ class Request:
         return b"transfer-encoding" in self.headers or self.headers.get(b"content-length", b"0") != b"0"
 
     async def body(self) -> bytes:
-        """Read the whole body.
+        """Read the whole body, and take its Content-Encoding off while it arrives.
 
         Raises:
-            PayloadTooLarge: it is declared, or turns out, to be larger than the limit; the rest is not read.
+            PayloadTooLarge: it is declared, or turns out, to be larger than the limit, as sent or without its encoding;
+                the rest is not read.
             Overloaded: all bodies together would be larger than the process may hold.
-            RequestError: Content-Length is not a number.
+            UnsupportedEncoding: it is not gzip or deflate.
+            RequestError: Content-Length is not a number, or the body is damaged.
             Disconnected: the client went away.
         """
         declared = self.headers.get(b"content-length", b"0")
@@ -151,16 +163,30 @@ class Request:
             )
         if len(declared) > 15 or int(declared) > self._limits.one:
             raise self._too_large(declared[:20].decode())
+        coding = inflater(self.headers.get(b"content-encoding", b""))
         chunks, size, more = list[bytes](), 0, True
         self.reading = True
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            self._hold(size)
+            data = message.get("body", b"")
+            self._received += len(data)
+            if coding is None:
+                chunks.append(data)
+                size += len(data)
+                self._hold(size)
+            else:
+                if self._received > self._limits.one:
+                    raise self._too_large(str(self._received))
+                for piece in coding.pieces(data):
+                    size += len(piece)
+                    self._hold(size)
+                    chunks.append(piece)
+                    await asyncio.sleep(0)  # other requests get their turn: a piece takes about a millisecond
             more = message.get("more_body", False)
+        if coding is not None:
+            coding.end()
         self.reading = False
         self.complete = True
         if self.when_read is not None:
@@ -218,6 +244,8 @@ def error_reply(error: ServiceError, *, v2: bool = False) -> Reply:
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)
     elif isinstance(error, MethodNotAllowed):
         headers = ((b"allow", error.allowed.encode()),)
+    elif isinstance(error, UnsupportedEncoding):
+        headers = ((b"accept-encoding", b"gzip, deflate"),)
     elif error.status == 401:
         headers = ((b"www-authenticate", b"Bearer"),)
     content: ErrorAnswer | ErrorV2Answer = {"error": str(error)} if v2 else error_content(error)

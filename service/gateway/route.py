@@ -6,7 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.errors import DeadlineExceeded, Overloaded, RequestTimeout, ServiceError, Unauthorised
+from service.errors import (
+    DeadlineExceeded,
+    Overloaded,
+    PayloadTooLarge,
+    RequestError,
+    RequestTimeout,
+    ServiceError,
+    Unauthorised,
+    UnsupportedEncoding,
+)
 from service.gateway.messages import Reply, Request
 
 Handler = Callable[[Request], Awaitable[Reply]]
@@ -15,6 +24,8 @@ Content = Mapping[str, Any]
 
 EVERYWHERE: tuple[type[ServiceError], ...] = (Unauthorised, RequestTimeout, Overloaded, DeadlineExceeded)
 """What the gateway itself may answer on any route."""
+WITH_BODY: tuple[type[ServiceError], ...] = (RequestError, PayloadTooLarge, UnsupportedEncoding)
+"""What it may answer where there is a body."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Route:
         answer: of status 200.
         body: of the request, or None.
         headers: of the request, each with what it means and a pattern.
-        errors: what its handler may raise beside `EVERYWHERE`.
+        errors: what its handler may raise beside `EVERYWHERE` and `WITH_BODY`.
         other: statuses without content that are no errors.
         is_open: needs no API key.
         tells_readiness: says 503 while the server drains.
@@ -53,7 +64,8 @@ class Route:
     @property
     def statuses(self) -> list[int]:
         """Every status of an error, in order."""
-        return sorted({error.status for error in (*self.errors, *EVERYWHERE)})
+        errors = (*self.errors, *EVERYWHERE, *(() if self.body is None else WITH_BODY))
+        return sorted({error.status for error in errors})
 
 
 def is_v2(path: str) -> bool:
