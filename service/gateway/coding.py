@@ -1,7 +1,7 @@
 """Content codings: a request's body is inflated while it arrives, and a large answer is compressed where that pays.
 
 Brotli and Zstandard would be one more package each (1.4 MB; in the standard library from Python 3.14 on), and no client
-that was tried compresses a request by them.
+that we know of compresses a request by them.
 """
 
 from __future__ import annotations
