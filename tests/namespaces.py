@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from serving import OURS, ROOT
+from serving import OURS, ROOT, kill_group
 
 READ_ONLY = """
 mount --bind / / && mount -o remount,ro,bind /
@@ -23,10 +25,15 @@ def can_mount() -> bool:
     return subprocess.run(test, capture_output=True, check=False).returncode == 0
 
 
-def in_namespace(script: str, port: int, *more: str) -> subprocess.Popen[bytes]:
-    """Start the service in a mount namespace of its own, after a script."""
+@contextmanager
+def in_namespace(script: str, port: int, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the service in a mount namespace of its own, after a script; it is gone when the test is over."""
     words = " ".join(word.format(port=port) for word in (*OURS, *more))
     line = f"{script}\ncd {ROOT}; exec {words}"
     environment = {**os.environ, "DIGITS_LAME_DUCK_S": "0"}
     command_line = ["unshare", "--mount", "sh", "-c", line]
-    return subprocess.Popen(command_line, env=environment, stderr=subprocess.PIPE)
+    with subprocess.Popen(command_line, env=environment, stderr=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            kill_group(process)

@@ -163,15 +163,15 @@ def test_closed_standard_streams_cost_nothing(launch: StartServer, closed: str) 
 def test_nothing_needs_to_be_writable(workers: str) -> None:
     """A read-only file system without any temporary folder: it starts, answers, and ends with 0."""
     port = free_port()
-    process = in_namespace(READ_ONLY, port, "--workers", workers)
-    assert process.stderr is not None
-    lines = []
-    for line in process.stderr:
-        lines.append(line.decode())
-        if line.startswith(b"listening"):
-            break
-    assert lines[-1].startswith("listening"), lines
-    assert status("127.0.0.1", port, "/metrics") == 200
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=START_LIMIT_S)
-    assert process.returncode == 0
+    with in_namespace(READ_ONLY, port, "--workers", workers) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line.decode())
+            if line.startswith(b"listening"):
+                break
+        assert lines[-1].startswith("listening"), lines
+        assert status("127.0.0.1", port, "/metrics") == 200
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=START_LIMIT_S)
+        assert process.returncode == 0

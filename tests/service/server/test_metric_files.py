@@ -73,37 +73,43 @@ def ask(port: int, path: str) -> tuple[int, str]:
         connection.close()
 
 
+def counted(port: int) -> int:
+    """Return how often all workers together say that they answered /docs.json."""
+    found = re.findall(
+        r'digits_request_seconds_count\{route="/docs.json",status="200"\} (\d+)', ask(port, "/metrics")[1]
+    )
+    return int(found[0])
+
+
 @pytest.mark.skipif(not can_mount(), reason="needs root and unshare")
 def test_a_temporary_folder_that_fills_up_costs_no_worker(tmp_path: Path) -> None:
     """Two workers count on, new series too, and one that dies comes back."""
     port = free_port()
     # Its own folder, not /tmp, below which this checkout may lie.
     small = f"mount -t tmpfs -o size=16m none '{tmp_path}'; export TMPDIR='{tmp_path}'"
-    process = in_namespace(small, port, "--workers", "2")
-    assert process.stderr is not None
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    log = [process.stderr.readline().decode()]
-    while not log[-1].startswith("listening"):
-        log.append(process.stderr.readline().decode())
-        assert log[-1], log
-    wait_for(lambda: len(children.read_text().split()) == 2)
-    with suppress(OSError), Path(f"/proc/{process.pid}/root{tmp_path}/full").open("wb") as file:
-        while True:
-            file.write(bytes(4096))
-            file.flush()
-    workers = children.read_text().split()
-    for path in json.loads(ask(port, "/docs.json")[1])["paths"]:
-        for _ in range(8):  # some for each worker
-            assert ask(port, path)[0] < 500
-    assert children.read_text().split() == workers
-    os.kill(int(workers[0]), signal.SIGKILL)
-    wait_for(lambda: len(children.read_text().split()) == 2 and workers[0] not in children.read_text().split())
-    for _ in range(8):
-        assert ask(port, "/readyz")[0] == 200
-    (count,) = re.findall(
-        r'digits_request_seconds_count\{route="/docs.json",status="200"\} (\d+)', ask(port, "/metrics")[1]
-    )
-    assert int(count) == 9
-    process.terminate()
-    process.communicate(timeout=START_LIMIT_S)
-    assert process.returncode == 0
+    with in_namespace(small, port, "--workers", "2") as process:
+        assert process.stderr is not None
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        log = [process.stderr.readline().decode()]
+        while not log[-1].startswith("listening"):
+            log.append(process.stderr.readline().decode())
+            assert log[-1], log
+        wait_for(lambda: len(children.read_text().split()) == 2)
+        with suppress(OSError), Path(f"/proc/{process.pid}/root{tmp_path}/full").open("wb") as file:
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+        workers = children.read_text().split()
+        for path in json.loads(ask(port, "/docs.json")[1])["paths"]:
+            for _ in range(8):  # some for each worker
+                assert ask(port, path)[0] < 500
+        assert children.read_text().split() == workers
+        wait_for(lambda: counted(port) == 9)  # a worker counts an answer after it has sent it
+        os.kill(int(workers[0]), signal.SIGKILL)
+        wait_for(lambda: len(children.read_text().split()) == 2 and workers[0] not in children.read_text().split())
+        for _ in range(8):
+            assert ask(port, "/readyz")[0] == 200
+        assert counted(port) == 9
+        process.terminate()
+        process.communicate(timeout=START_LIMIT_S)
+        assert process.returncode == 0
