@@ -22,6 +22,9 @@ _MIRRORED: Final = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 
 _EXIF: Final = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # where Pillow looks for an orientation
 SAMPLE: Final = 64  # longer side, in pixels, of what is looked at for colour
 COLOUR: Final = 24  # levels between a pixel's channels from which on it is coloured
+LOOKED_AT: Final = 4096  # opaque pixels, about, by which the background of a picture with holes is chosen
+_GREY: Final = np.array([0.299, 0.587, 0.114])
+_LEVELS: Final = np.arange(256, dtype=np.uint16)
 COLOURED: Final = 0.002  # share of coloured pixels from which on the colours are kept
 
 Pixels = NDArray[np.uint8]
@@ -84,7 +87,11 @@ def _to_pixels(picture: Image.Image, work_side: int) -> Pixels:
         picture = _eight_bits(picture)
     factor = -(-max(picture.size) // work_side)
     if picture.has_transparency_data:
-        return _turned(_on_contrast(_reduced(picture.convert("RGBA").convert("RGBa"), factor)), orientation)
+        coloured = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        if factor > 1:
+            return _turned(_on_contrast(np.asarray(coloured.convert("RGBa").reduce(factor))), orientation)
+        premultiplied = cv2.cvtColor(np.asarray(coloured), cv2.COLOR_RGBA2mRGBA).astype(np.uint8, copy=False)
+        return _turned(_on_contrast(premultiplied), orientation)
     if picture.mode not in ("L", "RGB"):
         picture = picture.convert("L" if picture.mode == "1" else "RGB")
     pixels = np.asarray(_reduced(picture, factor))
@@ -134,23 +141,21 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray((np.clip(samples, 0, white) * (255 / white)).astype(np.uint8))
 
 
-def _on_contrast(picture: Image.Image) -> Pixels:
-    """Lay a picture with holes, mode RGBa, on a background of one grey on which its strokes stand out.
+def _on_contrast(pixels: Pixels) -> Pixels:
+    """Lay colours times alpha, uint8 [height, width, 4], on a background of one grey on which the strokes stand out.
 
     White strokes on nothing are as common as black ones, so plain white will not do; and a photo with rounded corners
     goes on the colour of its own paper.
     """
-    pixels = np.asarray(picture)
     colours, alpha = pixels[..., :3], pixels[..., 3]
-    solid = alpha > 127
-    opaque = colours[solid]
+    solid = np.flatnonzero(alpha > 127)
+    opaque = colours.reshape(-1, 3)[solid[:: 1 + len(solid) // LOOKED_AT]]
     paper = 255
     if len(opaque):
-        opaque = opaque[:: 1 + len(opaque) // 4096]
-        low, middle, high = np.percentile(opaque @ np.array([0.299, 0.587, 0.114]), [2, 50, 98])
-        mostly_paper = 2 * np.count_nonzero(solid) > alpha.size and high - low > 64
+        low, middle, high = np.percentile(opaque @ _GREY, [2, 50, 98])
+        mostly_paper = 2 * len(solid) > alpha.size and high - low > 64
         paper = int(middle) if mostly_paper else 0 if middle > 127 else 255
-    below = ((255 - alpha).astype(np.uint16) * paper // 255).astype(np.uint8)
+    below = cv2.LUT(alpha, ((255 - _LEVELS) * paper // 255).astype(np.uint8)).astype(np.uint8, copy=False)
     if len(opaque) and is_colourful(opaque):
         return colours + below[..., None]
     return colours[..., 1] + below

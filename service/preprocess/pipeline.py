@@ -97,7 +97,12 @@ def _to_work_scale(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Reduce or enlarge by a whole factor."""
     longer = max(grey.shape)
     if longer > COARSE:
-        size = [max(1, -(-side // -(-longer // COARSE))) for side in grey.shape]
+        factor = -(-longer // COARSE)
+        size = [-(-side // factor) for side in grey.shape]
+        # Repeat the last row and column up to a whole multiple: OpenCV reduces by a whole factor ten times as fast.
+        down, right = (part * factor - side for part, side in zip(size, grey.shape, strict=True))
+        if down or right:
+            grey = cv2.copyMakeBorder(grey, 0, down, 0, right, cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
         return cv2.resize(grey, size[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     factor = -(-LARGE // longer)
     if factor == 1:
