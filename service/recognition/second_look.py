@@ -85,7 +85,7 @@ def average(first: NDArray[np.float32], again: NDArray[np.float32]) -> Outputs:
     copies = again.reshape(len(MOVES), len(first), -1)
     mean = (first + copies.sum(axis=0)) / np.float32(1 + len(MOVES))
     powers = np.exp(mean - mean.max(axis=1, keepdims=True))
-    return Outputs(mean, powers / powers.sum(axis=1, keepdims=True))
+    return Outputs(mean, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32, copy=False))
 
 
 def merge(first: Outputs, places: NDArray[np.intp], again: Outputs) -> Outputs:

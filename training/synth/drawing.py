@@ -91,7 +91,8 @@ def in_unit_square(strokes: Sequence[NDArray[np.int16]]) -> Strokes:
     parts = [np.concatenate([part, part + 1]) if len(part) == 1 else part for part in parts]  # a dot is a short line
     points = np.concatenate(parts)
     low, high = points.min(0), points.max(0)
-    points = (points - (low + high) / 2) / max(float((high - low).max()), 1.0) * np.float32(_SHARE) + np.float32(0.5)
+    unit = (points - (low + high) / 2) / max(float((high - low).max()), 1.0)
+    points = (unit * np.float32(_SHARE) + np.float32(0.5)).astype(np.float32, copy=False)
     order = np.arange(len(points))
     within = np.ones(len(points), np.bool_)
     within[np.cumsum([len(part) for part in parts]) - 1] = False  # the last point of a stroke starts no segment
