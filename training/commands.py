@@ -11,13 +11,16 @@ from service.model.artifact import load_artifact
 from service.model.session import DigitSession
 from training.data.convert import KINDS
 from training.data.convert import convert as convert_hands
+from training.data.feedback import read_feedback
+from training.judge.feedback_report import feedback_sheet, report_lines
+from training.judge.membership import attack_folder, attack_mnist
 from training.learn.adapt import Adaptation
 from training.publish.finetune import Finetuning, check
 from training.publish.finetune import finetune as run_finetuning
+from training.publish.watch import ENOUGH, EVERY_S, watch
 from training.study import compress as compression
 from training.study import experiments
 from training.study.distil import Distillation
-from training.study.membership import attack_folder, attack_mnist
 
 logger = logging.getLogger("training")
 
@@ -28,19 +31,34 @@ MODELS = Path("models/digits")
 def finetune(options: argparse.Namespace) -> None:
     """Teach the shipped model your own pictures, and publish it as the next version if it is better."""
     job = Finetuning(
-        pictures=options.pictures,
+        pictures=options.feedback or options.pictures,
         model=options.model,
         run=options.run,
         data=options.data,
         how=Adaptation(epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed),
         bound=options.bound,
+        bound_others=options.bound_others,
         unmeasured=options.unmeasured,
         drop_disputed=options.drop_disputed,
+        is_feedback=options.feedback is not None,
+        only_accepted=options.only_accepted,
     )
-    if options.check:
+    if options.check and not job.is_feedback:
         check(job, DigitSession(load_artifact(job.model), "cpu"))
-        return
-    logger.info("published %s; restart the service, or load it live (docs/finetuning.md)", run_finetuning(job))
+    elif options.watch:
+        watch(job, enough=options.enough, every_s=options.every)
+    else:
+        logger.info("published %s; restart the service, or load it live (docs/finetuning.md)", run_finetuning(job))
+
+
+def feedback(options: argparse.Namespace) -> None:
+    """Tell what people said of answers: counts, accuracy by version, conflicts, and a sheet to look at."""
+    found = read_feedback(options.folder)
+    for line in report_lines(found):
+        logger.info("%s", line)
+    if found.kept:
+        shown = feedback_sheet(found, options.folder, options.sheet)
+        logger.info("%d of %d drawn in %s, the disputed first", shown, len(found.kept), options.sheet)
 
 
 def compress(options: argparse.Namespace) -> None:
@@ -90,6 +108,9 @@ def convert(options: argparse.Namespace) -> None:
 def add_commands(add: Add) -> None:
     """Add these commands to the command line."""
     _add_finetune(add)
+    command = add(feedback)
+    command.add_argument("folder", type=Path, help="the folder that DIGITS_FEEDBACK names")
+    command.add_argument("--sheet", type=Path, default=Path("runs/feedback.png"), help="(runs/feedback.png)")
     command = add(convert)
     command.add_argument("kind", choices=sorted(KINDS), help="the format; pictures are any <label>/<file>.png")
     command.add_argument("--source", type=Path, nargs="+", required=True, help="files, or the folder of pictures")
@@ -118,9 +139,13 @@ def add_commands(add: Add) -> None:
 def _add_finetune(add: Add) -> None:
     how, job = Adaptation(), Finetuning(Path(), Path(), Path(), Path())
     command = add(finetune)
-    command.add_argument(
-        "--pictures", type=Path, required=True, help="folder of <label>/<file>, or CSV with path, label and maybe group"
-    )
+    taught = command.add_mutually_exclusive_group(required=True)
+    taught.add_argument("--pictures", type=Path, help="folder of <label>/<file>, or CSV with path, label, maybe group")
+    taught.add_argument("--feedback", type=Path, help="the folder that DIGITS_FEEDBACK names (docs/feedback.md)")
+    command.add_argument("--only-accepted", action="store_true", help="of feedback, what a person has looked at")
+    command.add_argument("--watch", action="store_true", help="go on, and learn whenever enough new corrections came")
+    command.add_argument("--enough", type=int, default=ENOUGH, help=f"new corrections to learn from ({ENOUGH})")
+    command.add_argument("--every", type=float, default=EVERY_S, help=f"seconds between two looks ({EVERY_S:g})")
     command.add_argument("--check", action="store_true", help="only say what is wrong with the pictures")
     command.add_argument("--model", type=Path, default=MODELS, help=f"what to start from; the next to it ({MODELS})")
     command.add_argument("--run", type=Path, default=Path("runs/finetune"), help="folder for all else (runs/finetune)")
@@ -128,5 +153,11 @@ def _add_finetune(add: Add) -> None:
     command.add_argument("--epochs", type=int, default=how.epochs, help=f"at most ({how.epochs})")
     command.add_argument("--learning-rate", type=float, default=how.learning_rate, help=f"({how.learning_rate})")
     command.add_argument("--bound", type=float, default=job.bound, help=f"points that MNIST may lose ({job.bound})")
+    command.add_argument(
+        "--bound-others",
+        type=float,
+        default=job.bound_others,
+        help=f"points that the rejection of pictures without a digit may lose ({job.bound_others})",
+    )
     command.add_argument("--drop-disputed", action="store_true", help="leave strongly disputed labels out")
     command.add_argument("--unmeasured", action="store_true", help="publish even where MNIST is not there to measure")

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import RequestError
+from service.feedback.correction import NO_DIGIT, SURE
 from service.model.session import DigitSession
 from service.preprocess import preprocess
 from training.data.folder import Answer
@@ -21,8 +22,10 @@ from training.errors import DataError
 
 # Three to train on, one to validate and one to hold back: with fewer, a class is neither learnt nor judged.
 MIN_PER_CLASS = 5
+NONE: Final = NO_DIGIT
+"""The label, and the name of the folder, of pictures that show no digit."""
 # A shipped model that is so sure of another label is right more often than the label, in a folder sorted by hand.
-DISPUTED = 0.95
+DISPUTED = SURE
 
 
 class Listed(NamedTuple):
@@ -103,7 +106,7 @@ def read_collection(source: Path) -> Collection:
     listed = list(_from_csv(source) if source.is_file() else _from_folder(source))
     findings: list[Finding] = []
     readable = [example for one in listed if (example := _read(one, findings)) is not None]
-    examples = _without_copies(readable, findings)
+    examples = without_copies(readable, findings)
     counts = Counter(example.label for example in examples)
     for label in sorted({one.label for one in listed} | _class_folders(source), key=label_order):
         if counts[label] < MIN_PER_CLASS:
@@ -165,7 +168,7 @@ def _read(one: Listed, findings: list[Finding]) -> Example | None:
     return Example(one.path, one.label, one.group, prepared.image)
 
 
-def _without_copies(examples: list[Example], findings: list[Finding]) -> list[Example]:
+def without_copies(examples: list[Example], findings: list[Finding]) -> list[Example]:
     """Keep the first of equal pictures (as the network sees them: another file format hides no copy)."""
     first: dict[bytes, Example] = {}
     contradicted: set[bytes] = set()

@@ -87,7 +87,7 @@ def contact_sheet(answers: list[Answer], path: Path) -> int:
     for axes in places.flat:
         axes.set_axis_off()
     for answer, (came_in, was_seen) in zip(shown, places.reshape(-1, 2), strict=False):
-        came_in.imshow(_thumbnail(answer.path))
+        came_in.imshow(thumbnail(answer.path))
         was_seen.imshow(answer.seen, cmap="gray", vmin=0, vmax=255)
         came_in.set_title(f"{answer.label}: {answer.path.name[:14]}", fontsize=6)
         was_seen.set_title(answer.said, fontsize=6)
@@ -117,7 +117,8 @@ def _score(kind: str, answers: list[Answer]) -> Score:
     return Score(kind, len(answers), sum(answer.right for answer in answers), rejected)
 
 
-def _thumbnail(path: Path) -> NDArray[np.uint8]:
+def thumbnail(path: Path) -> NDArray[np.uint8]:
+    """Return a small picture of a file, uint8 [H, W, 3], black where it cannot be read."""
     try:
         with Image.open(path) as picture:
             picture.thumbnail((112, 112))

@@ -22,13 +22,18 @@ class Parts:
     held_back: tuple[Example, ...]
 
 
-def divide(collection: Collection, seed: int) -> Parts:
+def divide(collection: Collection, seed: int, *, few: bool = False) -> Parts:
     """Divide by groups if the pictures have them, else class by class at random, the same way for the same seed.
+
+    Corrections come as they come: with `few`, classes of fewer than SHARE pictures are divided together, and if even
+    those are fewer, all of them are trained on.
 
     Raises:
         DataError: there are groups, but fewer than three, or a class would have no picture to train on.
     """
     shuffler = random.Random(seed)
+    if few:
+        return _of_few(collection, shuffler)
     grouped = any(example.group for example in collection.examples)
     parts = _by_group(collection, shuffler) if grouped else _by_class(collection, shuffler)
     missing = set(collection.labels) - {example.label for example in parts.train}
@@ -52,6 +57,24 @@ def _by_class(collection: Collection, shuffler: random.Random) -> Parts:
         for part, chosen in zip(divided, (examples[2 * one :], examples[:one], examples[one : 2 * one]), strict=True):
             part.extend(chosen)
     return Parts(*map(tuple, divided))
+
+
+def _of_few(collection: Collection, shuffler: random.Random) -> Parts:
+    """Divide classes that have enough pictures one by one, the others together."""
+    classes: defaultdict[str, list[Example]] = defaultdict(list)
+    for example in collection.examples:
+        classes[example.label].append(example)
+    rest = [example for examples in classes.values() if len(examples) < SHARE for example in examples]
+    parts = Parts((), (), ())
+    for examples in [*(each for each in classes.values() if len(each) >= SHARE), rest]:
+        shuffler.shuffle(examples)
+        one = len(examples) // SHARE
+        parts = Parts(
+            (*parts.train, *examples[2 * one :]),
+            (*parts.validation, *examples[:one]),
+            (*parts.held_back, *examples[one : 2 * one]),
+        )
+    return parts
 
 
 def _by_group(collection: Collection, shuffler: random.Random) -> Parts:

@@ -14,13 +14,15 @@ from service.recognition.recogniser import Recogniser
 from training.errors import GateError
 
 BATCH = 64
+CHANCE = 0.05  # a difference that chance makes more often than this is none
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Two versions' answers to the same pictures, as they would be served: a rejection is no right answer.
 
-    The losses are mean negative log-probabilities of the right label, in nats; None where a version lacks a label.
+    The losses are mean negative log-probabilities of the right label, in nats, over what shows a digit; None where a
+    version lacks a label.
     """
 
     pictures: int
@@ -99,6 +101,34 @@ def require_better(new: Comparison, old: Comparison | None, *, bound: float, unm
         )
 
 
+def require_kept(hands: Comparison, *, bound: float) -> None:
+    """Let a version pass that is at most `bound` points worse on real hands, or as much worse as chance may make it.
+
+    Raises:
+        GateError: it is worse than that; the message has the figures.
+    """
+    if hands.points < -bound and hands.chance < CHANCE:
+        raise GateError(
+            f"not published: {-hands.points:.2f} points fewer are right on {hands.pictures} digits of real hands, "
+            f"expected at most {bound:.2f} ({hands.fixed} fixed, {hands.broken} broken: chance {hands.chance:.2g}); "
+            "fewer or gentler epochs (--epochs, --learning-rate) forget less."
+        )
+
+
+def require_rejecting(others: Comparison, *, bound: float) -> None:
+    """Let a version pass that rejects at most `bound` points fewer of the pictures that show no digit.
+
+    Raises:
+        GateError: it takes more of them for digits; the message has the figures.
+    """
+    if others.points < -bound:
+        raise GateError(
+            f"not published: {others.right_after} of {others.pictures} pictures without a digit are rejected, before "
+            f"{others.right_before}: {-others.points:.2f} points fewer, expected at most {bound:.2f}; correct some "
+            'pictures as "no digit" too, or look at what was accepted (python -m training feedback).'
+        )
+
+
 def _answer(
     session: DigitSession, images_u8: NDArray[np.uint8], labels: Sequence[str | None]
 ) -> tuple[NDArray[np.bool_], float | None]:
@@ -108,10 +138,10 @@ def _answer(
     predictions = [answer.prediction for part in parts for answer in part]
     said = [None if one.label is None else manifest.labels[one.label] for one in predictions]
     right = np.array([one == label for one, label in zip(said, labels, strict=True)], bool)
-    places = [manifest.labels.index(label) for label in labels if label in manifest.labels]
-    if len(places) < len(labels):
+    shown = [(one, label) for one, label in zip(predictions, labels, strict=True) if label is not None]
+    if not shown or any(label not in manifest.labels for _, label in shown):
         return right, None
-    wanted = np.array([one.probabilities[place] for one, place in zip(predictions, places, strict=True)])
+    wanted = np.array([one.probabilities[manifest.labels.index(label)] for one, label in shown])
     return right, float(-np.log(np.maximum(wanted, 1e-12)).mean())
 
 

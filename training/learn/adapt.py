@@ -69,6 +69,8 @@ def adapt(
 ) -> Adapted:
     """Train on (training, validation) pictures of the new and the old kind together, until validation stops improving.
 
+    Labels are places among the network's outputs; the one behind the last stands for "no digit" (see `with_none`).
+
     Most of each batch is old pictures (replay: Robins 1995, "Catastrophic Forgetting, Rehearsal and Pseudorehearsal").
     Without any, the network is held to its old answers on the new pictures (Li and Hoiem 2016, "Learning without
     Forgetting"), which keeps less: it knows nothing of pictures that are not there.
@@ -147,7 +149,7 @@ def _accuracy(net: ConvNet, digits: Digits) -> float:
 
 
 def _loss(net: ConvNet, digits: Digits) -> float:
-    return float(functional.cross_entropy(logits_of(net, digits), digits.labels))
+    return float(functional.cross_entropy(with_none(logits_of(net, digits)), digits.labels))
 
 
 @torch.no_grad()

@@ -4,56 +4,69 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from service.model.artifact import MANIFEST_FILE, Artifact, latest_version, load_artifact
 from service.model.session import DigitSession
-from training.data.collection import Collection, Example, disputed, read_collection
+from training.data.collection import NONE, Collection, disputed, read_collection
+from training.data.feedback import Feedback, read_feedback
 from training.data.folder import contact_sheet
-from training.data.mnist import DIGITS, Digits, describe_data, load_mnist, split
 from training.data.parts import Parts, divide
 from training.errors import DataError
-from training.judge.gate import Comparison, compare, require_better
-from training.judge.measure import fit_temperature, logits_of, measure, served_logits
+from training.judge.gate import Comparison, compare, require_better, require_kept, require_rejecting
+from training.judge.membership import attack_parts
 from training.learn.adapt import Adaptation, Adapted, adapt, widen
 from training.network.checkpoint import REPORT, WEIGHTS, write_json, write_tensors
 from training.publish.card import write_card
+from training.publish.lesson import Lesson, report_of, to_digits
+from training.publish.old_task import OldTask, load_old_task
 from training.publish.parity import network_in
 from training.publish.publish import publish
 
 logger = logging.getLogger(__name__)
 
-HELD_OUT = 5_000  # of MNIST's training pictures: kept from replay, and looked at instead
 PARITY_PICTURES = 500
 SHEET = "disputed.png"
 
 
 @dataclass(frozen=True)
 class Finetuning:
-    """What to fine-tune, on what, and what must hold."""
+    """What to fine-tune, on what, and what must hold.
+
+    Attributes:
+        pictures: a folder of pictures or a CSV, or a feedback folder where `is_feedback`.
+        model: a version's folder, or a model's, of which the highest version is taken.
+        bound: percentage points that MNIST may lose.
+        bound_others: percentage points that the share of rejected pictures without a digit may lose.
+    """
 
     pictures: Path
-    model: Path  # a version's folder, or a model's, of which the highest version is taken
+    model: Path
     run: Path
     data: Path
     how: Adaptation = field(default_factory=Adaptation)
-    bound: float = 0.2  # percentage points that MNIST may lose
+    bound: float = 0.2
+    bound_others: float = 1.0
     unmeasured: bool = False
     drop_disputed: bool = False
+    is_feedback: bool = False
+    only_accepted: bool = False
 
 
-@dataclass(frozen=True)
-class Mnist:
-    """The old task: replayed, watched, and measured once at the end."""
+class Found(NamedTuple):
+    """Both versions compared on the new pictures, on MNIST, real hands and what is no digit; None where not there."""
 
-    replay: Digits
-    validation: Digits
-    test: Digits
+    new: Comparison
+    old: Comparison | None
+    hands: Comparison | None
+    others: Comparison | None
 
 
 def check(job: Finetuning, session: DigitSession) -> Collection:
@@ -92,95 +105,84 @@ def finetune(job: Finetuning) -> Path:
     torch.use_deterministic_algorithms(mode=True)
     base = load_artifact(job.model)
     before = DigitSession(base, "cpu")
-    collection = check(job, before)
-    parts = divide(collection, job.how.seed)
-    labels = [*base.manifest.labels, *(each for each in collection.labels if each not in base.manifest.labels)]
-    mnist = _mnist(job.data, labels)
-    adapted = _train(job, base, parts, mnist, labels)
-    report = _report(job, base, collection, parts, mnist, adapted, labels)
-    write_tensors(job.run / WEIGHTS, adapted.net.state_dict(), {"base": base.manifest.sha256})
+    feedback = _feedback(job) if job.is_feedback else None
+    collection = check(job, before) if feedback is None else feedback.collection
+    new_labels = [each for each in collection.labels if each not in (*base.manifest.labels, NONE)]
+    labels = [*base.manifest.labels, *new_labels]
+    parts = divide(collection, job.how.seed, few=job.is_feedback)
+    old = load_old_task(job.data, labels, job.run.parent)
+    lesson = Lesson(base, before, parts, old, labels, _train(job, base, parts, old, labels))
+    report = report_of(lesson, job.how, collection.describe() if feedback is None else feedback.describe())
+    write_tensors(job.run / WEIGHTS, lesson.adapted.net.state_dict(), {"base": base.manifest.sha256})
     write_json(job.run / REPORT, report)
     candidate = job.run / base.manifest.name / str(int(latest_version(base.folder.parent).name) + 1)
-    manifest = publish(job.run, candidate, mnist.test[:PARITY_PICTURES] if mnist else None)
+    manifest = publish(job.run, candidate, old.test[:PARITY_PICTURES] if old else None)
     after = DigitSession(load_artifact(candidate), "cpu")
-    images = np.stack([example.image for example in parts.held_back])
-    new = compare(before, after, images, [example.label for example in parts.held_back])
-    old = None
-    if mnist is not None:
-        old = compare(before, after, mnist.test.images.numpy(), [labels[each] for each in mnist.test.labels.tolist()])
-    manifest["gate"] = {"bound": job.bound, "new": new.to_json(), "old": old.to_json() if old else None}
+    found = _judge(lesson, after)
+    attacks = attack_parts(after, parts)
+    manifest["membership"] = {name: asdict(each) for name, each in attacks.items()} if attacks else None
+    manifest["gate"] = {
+        "bound": job.bound,
+        "bound_others": job.bound_others,
+        "judged_on": "held back" if parts.held_back else "what was learnt: too few to hold any back",
+        **{name: None if each is None else each.to_json() for name, each in found._asdict().items()},
+    }
     write_json(candidate / MANIFEST_FILE, manifest)
     write_card(candidate, manifest)
-    _tell("held-back pictures", new)
-    if old is not None:
-        _tell("MNIST test set", old)
-    require_better(new, old, bound=job.bound, unmeasured=job.unmeasured)
+    require_better(found.new, found.old, bound=job.bound, unmeasured=job.unmeasured)
+    if found.hands is not None:
+        require_kept(found.hands, bound=job.bound)
+    if found.others is not None:
+        require_rejecting(found.others, bound=job.bound_others)
     return _move(candidate, base.folder.parent)
 
 
-def to_digits(examples: tuple[Example, ...], labels: list[str]) -> Digits:
-    """Return examples as tensors; the labels are their places in `labels`."""
-    images = torch.from_numpy(np.stack([example.image for example in examples]))
-    return Digits(images, torch.tensor([labels.index(example.label) for example in examples]))
+def _feedback(job: Finetuning) -> Feedback:
+    feedback = read_feedback(job.pictures, only_accepted=job.only_accepted)
+    for finding in feedback.collection.findings:
+        logger.info("%s", finding)
+    told = feedback.describe()
+    logger.info("%d corrections to learn from; left out: %s", told["pictures"], told["left_out"])
+    if not feedback.collection.examples:
+        raise DataError(
+            f"{job.pictures} holds {len(feedback.kept)} corrections, but none to learn from: accept some "
+            "(python -m training feedback shows which are disputed), or wait for more."
+        )
+    return feedback
 
 
-def _mnist(data: Path, labels: list[str]) -> Mnist | None:
-    if not set(DIGITS) <= set(labels):
-        return None
-    places = torch.tensor([labels.index(digit) for digit in DIGITS])
-    try:
-        whole, test = (load_mnist(data, train=train) for train in (True, False))
-    except DataError as error:
-        logger.info("no replay, held to its old answers instead: %s", error)
-        return None
-    replay, held_out = (Digits(part.images, places[part.labels]) for part in split(whole, HELD_OUT))
-    return Mnist(replay, held_out, Digits(test.images, places[test.labels]))
-
-
-def _train(job: Finetuning, base: Artifact, parts: Parts, mnist: Mnist | None, labels: list[str]) -> Adapted:
+def _train(job: Finetuning, base: Artifact, parts: Parts, old: OldTask | None, labels: list[str]) -> Adapted:
     net = widen(network_in(base), len(labels), job.how.seed)
-    new = (to_digits(parts.train, labels), to_digits(parts.validation, labels))
-    old = (mnist.replay, mnist.validation) if mnist else None
-    shown = "epoch %(epoch)2d: validation loss %(new).4f on yours" + (", %(old).4f on MNIST" if mnist else "")
-    adapted = adapt(net, new, old, job.how, lambda losses: logger.info(shown, losses))
+    watched = parts.validation or parts.train
+    new = (to_digits(parts.train, labels), to_digits(watched, labels))
+    replayed = (old.replay, old.validation) if old else None
+    shown = "epoch %(epoch)2d: validation loss %(new).4f on yours" + (", %(old).4f on MNIST" if old else "")
+    adapted = adapt(net, new, replayed, job.how, lambda losses: logger.info(shown, losses))
     logger.info("went %.0f %% of the way to the weights of epoch %d", 100 * adapted.share, adapted.best_epoch)
     return adapted
 
 
-def _report(
-    job: Finetuning,
-    base: Artifact,
-    collection: Collection,
-    parts: Parts,
-    mnist: Mnist | None,
-    adapted: Adapted,
-    labels: list[str],
-) -> dict[str, Any]:
-    """Write what the manifest holds: counts and hashes of the pictures, and nothing else of them."""
-    temperature, metrics = base.manifest.temperature, {}
-    if mnist is not None:  # a temperature needs more pictures than a small folder has
-        both = [to_digits(parts.validation, labels), mnist.validation]
-        logits = torch.cat([logits_of(adapted.net, part) for part in both])
-        temperature = fit_temperature(logits, torch.cat([part.labels for part in both]))
-        metrics["test"] = asdict(measure(served_logits(adapted.net, mnist.test, temperature), mnist.test.labels))
-    held_back = to_digits(parts.held_back, labels)
-    metrics["held_back"] = asdict(measure(served_logits(adapted.net, held_back, temperature), held_back.labels))
-    divided = {"train": parts.train, "validation": parts.validation, "held_back": parts.held_back}
-    return {
-        "recipe": {"name": "finetune", **asdict(job.how), "best_epoch": adapted.best_epoch, "share": adapted.share},
-        "seed": job.how.seed,
-        "labels": labels,
-        "temperature": temperature,
-        "thresholds": base.manifest.thresholds.model_dump(),
-        "digit_odds": base.manifest.digit_odds.model_dump() if base.manifest.digit_odds else None,
-        "data": {
-            "base": {"version": base.manifest.version, "sha256": base.manifest.sha256},
-            "pictures": {**collection.describe(), "parts": {name: len(part) for name, part in divided.items()}},
-            "replay": describe_data(mnist.replay) if mnist else None,
-        },
-        "metrics": metrics,
-        "history": adapted.history,
-    }
+def _judge(lesson: Lesson, after: DigitSession) -> Found:
+
+    def compared(name: str, images: NDArray[np.uint8], labels: Sequence[str | None]) -> Comparison:
+        found = compare(lesson.before, after, images, labels)
+        _tell(name, found)
+        return found
+
+    judged = lesson.parts.held_back or lesson.parts.train
+    said = [None if one.label == NONE and NONE not in lesson.labels else one.label for one in judged]
+    new = compared(
+        "held-back pictures" if lesson.parts.held_back else "what was learnt", np.stack([o.image for o in judged]), said
+    )
+    if lesson.old is None:
+        return Found(new, None, None, None)
+    test, others, hands = lesson.old.test, lesson.old.others_test, lesson.old.hands_test
+    return Found(
+        new,
+        compared("MNIST test set", test.images.numpy(), [lesson.labels[each] for each in test.labels.tolist()]),
+        None if hands is None else compared("digits of real hands", *hands),
+        None if others is None else compared("pictures without a digit", *others),
+    )
 
 
 def _tell(name: str, found: Comparison) -> None:

@@ -22,7 +22,8 @@ from training.data.mnist import Digits
 from training.errors import DataError, GateError
 from training.learn.adapt import Adaptation, Adapted
 from training.publish import finetune as command
-from training.publish.finetune import Finetuning, Mnist, finetune
+from training.publish.finetune import Finetuning, finetune
+from training.publish.old_task import OldTask
 
 QUICK = Adaptation(epochs=3, patience=3, batch_size=16, replayed=32, learning_rate=0.003)
 
@@ -41,7 +42,7 @@ def small_digits() -> Digits:
 def old_task(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let scikit-learn's digits stand for MNIST."""
     digits = small_digits()
-    monkeypatch.setattr(command, "_mnist", lambda *_: Mnist(digits[:500], digits[500:650], digits[650:]))
+    monkeypatch.setattr(command, "load_old_task", lambda *_: OldTask(digits[:500], digits[500:650], digits[650:]))
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_where_mnist_is_not_there_nothing_is_published_unasked(
     job: Finetuning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was forgotten is not known then, and the error says so."""
-    monkeypatch.setattr(command, "_mnist", lambda *_: None)
+    monkeypatch.setattr(command, "load_old_task", lambda *_: None)
     with pytest.raises(GateError, match="could not be measured"):
         finetune(job)
     assert [path.name for path in job.model.iterdir()] == ["1"]

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.model.session import DigitSession
-from training.data.collection import read_collection
+from training.data.collection import NONE, read_collection
 from training.data.mnist import load_mnist, split
-from training.data.parts import divide
+from training.data.parts import Parts, divide
 from training.errors import DataError
 
 Scores = NDArray[np.float64]
@@ -72,13 +72,21 @@ def attack_folder(session: DigitSession, pictures: Path, seed: int) -> dict[str,
     """Attack a fine-tuned model by the folder that it was fine-tuned on, divided as then, with the same seed."""
     parts = divide(read_collection(pictures), seed)
     labels = session.artifact.manifest.labels
-    unknown = {example.label for example in parts.train} - set(labels)
+    unknown = {example.label for example in parts.train} - {*labels, NONE}
     if unknown:
         raise DataError(f"the model has no labels {sorted(unknown)}, only {list(labels)}; name the one that was tuned.")
-    sides = [
-        (np.stack([one.image for one in part]), np.array([labels.index(one.label) for one in part]))
-        for part in (parts.train, parts.held_back)
-    ]
+    return attack_parts(session, parts) or {}
+
+
+def attack_parts(session: DigitSession, parts: Parts) -> dict[str, Attack] | None:
+    """Attack a model by what it was taught, against what was held back; None where one of them has no digit."""
+    labels = session.artifact.manifest.labels
+    sides = []
+    for part in (parts.train, parts.held_back):
+        digits = [one for one in part if one.label in labels]
+        if not digits:
+            return None
+        sides.append((np.stack([one.image for one in digits]), np.array([labels.index(one.label) for one in digits])))
     return _both_ways(session, sides[0], sides[1])
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.model.session import Outputs
-from training.study.membership import _both_ways, attack
+from training.judge.membership import _both_ways, attack
 
 NOISE = np.random.default_rng(0)
 

@@ -1,0 +1,116 @@
+"""What a feedback folder tells a person: how many, how often right by version, what is disputed, and a sheet."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from service.feedback.correction import NO_DIGIT, Correction, Kept, State
+from service.feedback.entry import SEEN
+from training.data.feedback import Feedback
+from training.data.folder import thumbnail
+
+COLUMNS = 6
+MOST_SHOWN = 120
+SURE_Z = 1.959964  # of the normal distribution: 95 % lie within
+
+
+class Rated(NamedTuple):
+    """How often people called a version's answers right, of those that they said something of."""
+
+    version: str
+    rated: int
+    right: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the share, 0..1. Source: Wilson 1927, "Probable Inference"."""
+        return wilson(self.right, self.rated)
+
+
+def wilson(right: int, rated: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share, 0..1."""
+    share, square = right / rated, SURE_Z**2
+    middle = (share + square / (2 * rated)) / (1 + square / rated)
+    half = SURE_Z * math.sqrt(share * (1 - share) / rated + square / (4 * rated**2)) / (1 + square / rated)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def rated(kept: Sequence[Kept]) -> list[Rated]:
+    """Count by version, without what a person has dropped."""
+    said = [each.correction for each in kept if each.state is not State.DROPPED]
+    total = Counter(one.version for one in said)
+    right = Counter(one.version for one in said if one.confirms)
+    return [Rated(version, total[version], right[version]) for version in sorted(total, key=_by_number)]
+
+
+def report_lines(found: Feedback) -> Iterator[str]:
+    """Write the report, line by line."""
+    states = Counter(each.state for each in found.kept)
+    listed = ", ".join(f"{states[state]} {state.value}" for state in State)
+    disputed = [each for each in found.kept if each.disputed and each.state is State.WAITING]
+    yield f"{len(found.kept)} corrections: {listed}; {len(disputed)} of the waiting are disputed"
+    yield f"{len(found.collection.examples)} can be learnt from"
+    for version in rated(found.kept):
+        low, high = version.interval
+        yield (
+            f"version {version.version}: {version.right} of {version.rated} answers that people spoke of were right, "
+            f"{100 * low:.0f} to {100 * high:.0f} %"
+        )
+    if found.kept:
+        yield "(95 % intervals; people speak of wrong answers more often than of right ones, so this reads low)"
+    pairs = Counter((_answered(each.correction), _label(each.correction)) for each in found.kept)
+    for (answered, label), count in sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0])):
+        yield f"{count:5d}  answered {answered}, people say {label}"
+    for each in disputed:
+        yield f"disputed: {each.correction.id}: {each.disputed}"
+    for finding in found.collection.findings:
+        yield str(finding)
+
+
+def feedback_sheet(found: Feedback, folder: Path, path: Path) -> int:
+    """Draw each correction as it came and as it was seen, the disputed first; returns how many are shown."""
+    order = sorted(found.kept, key=lambda each: (each.disputed is None, each.state is State.DROPPED))
+    shown = order[:MOST_SHOWN]
+    rows = max(1, -(-len(shown) // COLUMNS))
+    figure = Figure(figsize=(2.4 * COLUMNS, 1.6 * rows + 0.4), layout="constrained")
+    places = figure.subplots(rows, 2 * COLUMNS, squeeze=False)
+    for axes in places.flat:
+        axes.set_axis_off()
+    for each, (came_in, was_seen) in zip(shown, places.reshape(-1, 2), strict=False):
+        entry = folder / each.state / each.correction.id
+        came_in.imshow(thumbnail(entry / each.correction.picture))
+        was_seen.imshow(_seen(entry), cmap="gray", vmin=0, vmax=255)
+        colour = "red" if each.disputed and each.state is State.WAITING else "black"
+        came_in.set_title(f"{_label(each.correction)}, {each.state.value}", fontsize=6, color=colour)
+        was_seen.set_title(f"answered {_answered(each.correction)}", fontsize=6)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    return len(shown)
+
+
+def _label(one: Correction) -> str:
+    return "no digit" if one.label is None else one.label
+
+
+def _answered(one: Correction) -> str:
+    return one.rejected or NO_DIGIT if one.answered is None else one.answered
+
+
+def _seen(entry: Path) -> np.ndarray:
+    try:
+        with Image.open(entry / SEEN) as picture:
+            return np.asarray(picture.convert("L"))
+    except (OSError, ValueError):
+        return np.zeros((28, 28), np.uint8)
+
+
+def _by_number(version: str) -> tuple[int, str]:
+    return (int(version) if version.isdecimal() else 0, version)

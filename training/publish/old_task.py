@@ -1,0 +1,126 @@
+"""What a network that is taught more must not forget: pictures to replay, and pictures to measure it by."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.data.hands import load_hands
+from training.data.mnist import DIGITS, Digits, load_mnist, split
+from training.errors import DataError
+from training.synth.mixture import HandsPlan, load_hands_pool
+from training.synth.pool import Pool, PoolPlan, load_pool
+
+logger = logging.getLogger(__name__)
+
+HELD_OUT = 5_000  # of MNIST's training pictures: kept from replay, and looked at instead
+REPLAYED = 15_000  # of the others; as many as make the pictures beside them a third of what is replayed
+OTHERS = 150  # synthetic pictures without a digit of each kind, to replay; a third of it each to fit and to judge by
+THINNED = 25  # so many times fewer pictures of digits than training made: making them takes half a minute, not ten
+
+# Of each file of real hands so many times fewer than training makes, and the shares of validation signs to judge by.
+HANDS = HandsPlan(
+    **{name: value / 40 for name, value in dataclasses.asdict(HandsPlan()).items() if name != "seed"}, seed=3
+)
+NONE = dict.fromkeys((each.name for each in dataclasses.fields(HandsPlan) if each.name != "seed"), 0.0)
+DIGITS_TO_JUDGE = HandsPlan(**{**NONE, "unipen_digits": 0.4, "swiss": 0.4}, seed=4)
+SIGNS_TO_JUDGE = HandsPlan(**{**NONE, "unipen_signs": 0.15, "omniglot": 0.3, "icons": 0.3}, seed=4)
+
+HAND_PARTS = ((HANDS, "train"), (DIGITS_TO_JUDGE, "validation"), (SIGNS_TO_JUDGE, "validation"))
+
+Checked = tuple[NDArray[np.uint8], Sequence[str | None]]
+"""Images uint8 [N, 28, 28] and their labels; None for one that ought to be rejected."""
+
+
+@dataclass(frozen=True)
+class OldTask:
+    """Pictures of what the network knew; labels are places in a list of labels, its length for "no digit".
+
+    Attributes:
+        replay: shown beside the new pictures.
+        validation: MNIST's, watched while training.
+        test: MNIST's test set, measured once at the end.
+        others: uint8 [N, 28, 28] without a digit, to fit thresholds by.
+        others_test: pictures without a digit, measured once at the end; None if there are none.
+        hands_test: real digits of other hands than MNIST's, measured too, where they are there.
+    """
+
+    replay: Digits
+    validation: Digits
+    test: Digits
+    others: torch.Tensor = field(default_factory=lambda: torch.zeros((0, 28, 28), dtype=torch.uint8))
+    others_test: Checked | None = None
+    hands_test: Checked | None = None
+
+
+def load_old_task(data: Path, labels: Sequence[str], kept: Path) -> OldTask | None:
+    """Load MNIST and the pictures that belong to it; None, and a line that says so, where MNIST is not there.
+
+    Synthetic pictures are made once, half a minute on two cores, and kept in `kept`.
+    """
+    if not set(DIGITS) <= set(labels):
+        return None
+    try:
+        whole, test = (load_mnist(data, train=train) for train in (True, False))
+    except DataError as error:
+        logger.info("no replay, held to its old answers instead: %s", error)
+        return None
+    replay, held_out = split(whole, HELD_OUT)
+    workers = torch.get_num_threads()
+
+    def pool(digits: Digits, others: int, seed: int, thinned: int | None = None) -> Pool:
+        plan = _thin(thinned, others, seed)
+        made = load_pool(digits.images.numpy(), digits.labels.numpy(), plan, kept, workers)
+        return _written(made)
+
+    taught = [pool(replay, OTHERS, 3, THINNED)]
+    fitted, judged = (pool(digits, OTHERS // 3, seed) for digits, seed in ((held_out, 4), (test, 5)))
+    hands = [_hands(data, plan, part, kept, workers) for plan, part in HAND_PARTS]
+    if hands[0] is not None:
+        taught.append(hands[0])
+    others = [judged.images, *([] if hands[2] is None else [hands[2].images])]
+    places = torch.tensor([*(labels.index(digit) for digit in DIGITS), len(labels)])
+
+    def placed(digits: Digits) -> Digits:
+        return Digits(digits.images, places[digits.labels])
+
+    beside = [Digits(torch.from_numpy(part.images), torch.from_numpy(part.labels)) for part in taught]
+    shown = [placed(part) for part in (replay[:REPLAYED], *beside)]
+    return OldTask(
+        replay=Digits(*(torch.cat([getattr(part, name) for part in shown]) for name in ("images", "labels"))),
+        validation=placed(held_out),
+        test=placed(test),
+        others=torch.from_numpy(fitted.images),
+        others_test=(np.concatenate(others), [None] * sum(map(len, others))),
+        hands_test=None if hands[1] is None else (hands[1].images, [str(label) for label in hands[1].labels.tolist()]),
+    )
+
+
+def _hands(data: Path, plan: HandsPlan, part: str, kept: Path, workers: int) -> Pool | None:
+    """Make pictures of real hands, or none where their files are not there."""
+    names = [f"{name}_{part}" for name, copies in dataclasses.asdict(plan).items() if copies and name != "seed"]
+    try:
+        return _written(load_hands_pool(load_hands(data, names), plan, kept, workers))
+    except DataError as error:
+        logger.info("without real hands of the %s part: %s", part, error)
+        return None
+
+
+def _thin(thinned: int | None, others: int, seed: int) -> PoolPlan:
+    """Return a plan of so many times fewer pictures of digits (None: of none), and so many without one of each kind."""
+    counts = {each.name: getattr(PoolPlan(), each.name) for each in dataclasses.fields(PoolPlan)}
+    fewer = {name: count // thinned if thinned else 0 for name, count in counts.items()}
+    return PoolPlan(**{**fewer, "other": others, "seed": seed})
+
+
+def _written(pool: Pool) -> Pool:
+    """Leave out what preprocessing rejects by itself: no network is asked about it."""
+    kept = ~pool.rejected
+    return Pool(pool.images[kept], pool.labels[kept], pool.kinds[kept], pool.rejected[kept])
