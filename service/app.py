@@ -18,6 +18,7 @@ from bentoml.validators import DType, Shape
 from service.api import bentoml_routes, health
 from service.api.bentoml_routes import check_images
 from service.api.explain import LookInside
+from service.api.feedback import FeedbackRoutes
 from service.api.grpc_extra import check_grpc
 from service.api.inference import Inference
 from service.api.open_inference import InferenceRoutes
@@ -28,8 +29,11 @@ from service.api.repository import Repository, check_folder
 from service.api.schemas import facts
 from service.contract import MAX_IMAGES
 from service.errors import ServiceError
+from service.feedback.desk import FeedbackDesk
+from service.feedback.store import FeedbackStore
 from service.gateway.dispatch import Gateway
 from service.gateway.messages import ASGIApp
+from service.gateway.route import Route
 from service.model.artifact import Artifact, load_artifact
 from service.model.session import DigitSession, providers_to_try
 from service.recognition.async_recogniser import AsyncRecogniser
@@ -119,7 +123,8 @@ class DigitService:
         manifest = session.artifact.manifest
         self.metrics = Metrics(manifest, session.provider)
         self.recogniser = AsyncRecogniser(session, self.settings, self.metrics)
-        self.page = Page.load()
+        self.page = Page.load(takes_feedback=self.settings.feedback is not None)
+        self.desk: FeedbackDesk | None = None
         self.look_inside = LookInside()
         logger.info("serving %s version %s on %s", manifest.name, manifest.version, session.provider)
 
@@ -136,6 +141,8 @@ class DigitService:
                 check_grpc()
             if _settings.repository_api:
                 check_folder(_settings.model, artifact)
+            if _settings.feedback is not None:
+                FeedbackStore(_settings.feedback, _settings.feedback_max_bytes).open()
         except ServiceError as error:
             raise SystemExit(f"error: {error}") from None
 
@@ -198,6 +205,13 @@ class DigitService:
                 lambda session: self.use(session, gateway, repository),
             )
             repository.follow()
+        if self.settings.feedback is not None:
+            self.desk = FeedbackDesk(
+                self.settings.feedback,
+                self.settings.feedback_max_bytes,
+                self.settings.feedback_per_minute / self.settings.workers,
+            )
+            self.desk_opens = asyncio.get_running_loop().create_task(self.desk.open())
         self.configure(gateway, repository)
         # What was loaded at start stays: taking it out of the garbage collector's sight removes its full passes over
         # that heap from the tail of the latency (docs/performance.md).
@@ -216,7 +230,7 @@ class DigitService:
 
     def configure(self, gateway: Gateway, repository: Repository | None) -> None:
         """Set the routes for the version that serves."""
-        pictures = PictureRoutes(self.recogniser)
+        pictures = PictureRoutes(self.recogniser, desk=self.desk)
         inference = Inference(self.recogniser)
         if self.grpc is not None:
             self.grpc.configure(inference, self.metrics)
@@ -229,11 +243,17 @@ class DigitService:
             *health.routes(),
             *bentoml_routes.routes(gateway.inner, self.check_images, metrics_open=self.settings.metrics_open),
             *(repository.routes() if repository else []),
+            *(self.feedback_routes(self.desk, pictures) if self.desk else []),
         ]
         outputs = [output["name"] for output in inference.metadata["outputs"]]
         known = facts(self.recogniser.manifest, self.settings, outputs)
         described = Description(routes, known, has_keys=bool(self.settings.api_key))
         gateway.configure([*routes, described.route], self.metrics, inference_routes.missing)
+
+    def feedback_routes(self, desk: FeedbackDesk, pictures: PictureRoutes) -> list[Route]:
+        """Return the routes of corrections."""
+        has_operator = bool(self.settings.feedback_key)
+        return FeedbackRoutes(desk, pictures, self.metrics.correction, has_operator=has_operator).routes()
 
 
 def trace(gateway: Gateway) -> None:

@@ -67,11 +67,27 @@ class Settings(BaseSettings):
     grpc_port: int | None = Field(
         default=None, ge=1, le=65535, description="port on which gRPC is served; none: it is not"
     )
+    feedback: Path | None = Field(
+        default=None, description="folder that corrections of answers are kept in; none takes no corrections"
+    )
+    feedback_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description="keys that open the corrections to read, accept and delete; none, and there are no such routes",
+    )
+    feedback_max_mib: float = Field(
+        default=256,
+        ge=1,
+        le=1_048_576,
+        description="what the corrections may take on disk, in MiB; the oldest go first",
+    )
+    feedback_per_minute: float = Field(
+        default=30, gt=0, le=1_000_000, description="corrections that one client may send in a minute; more get 429"
+    )
     log_format: Literal["json", "text"] = Field(default="json", description="log lines as JSON objects, or for people")
     access_log: bool = Field(default=False, description="one log line for each request")
     tracing: bool = Field(default=False, description="OpenTelemetry spans, by BentoML's tracing configuration")
 
-    @field_validator("api_key", "cors_origins", mode="before")
+    @field_validator("api_key", "feedback_key", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else value
@@ -92,6 +108,11 @@ class Settings(BaseSettings):
     def max_body_bytes(self) -> int:
         """The body limit in bytes."""
         return int(self.max_body_mib * 2**20)
+
+    @property
+    def feedback_max_bytes(self) -> int:
+        """The limit on all corrections on disk, in bytes."""
+        return int(self.feedback_max_mib * 2**20)
 
     @property
     def max_held_bytes(self) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import http
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, get_type_hints
 
 from service import __version__
 from service.api.schemas import Json, describe_types
@@ -53,12 +53,16 @@ def describe(routes: Sequence[Route], known: Mapping[str, Json], *, has_keys: bo
     paths: Json = {}
     for route in routes:
         operation = _operation(route, schemas)
-        if has_keys and not route.is_open:
+        if route.is_operators:
+            operation["security"] = [{"operator": []}]
+        elif has_keys and not route.is_open:
             operation["security"] = [{"key": []}]
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     components: Json = {"schemas": definitions}
-    if has_keys:
-        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    bearer = {"type": "http", "scheme": "bearer"}
+    schemes = {"key": has_keys, "operator": any(route.is_operators for route in routes)}
+    if any(schemes.values()):
+        components["securitySchemes"] = {name: bearer for name, is_there in schemes.items() if is_there}
     info = {"title": "Handwritten digits", "version": __version__, "description": DESCRIPTION}
     return {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
 
@@ -84,17 +88,26 @@ def _operation(route: Route, schemas: Mapping[str, Json]) -> Json:
             "required": True,
             "content": _content(f"body {route.name}", route.body, schemas),
         }
-    if route.headers:
+    parameters = [("header", *each) for each in (route.headers or {}).items()]
+    parameters += [("query", *each) for each in (route.query or {}).items()]
+    if parameters:
         operation["parameters"] = [
-            {"name": name, "in": "header", "description": text, "schema": {"type": "string", "pattern": pattern}}
-            for name, (text, pattern) in route.headers.items()
+            {
+                "name": name,
+                "in": place,
+                "description": text,
+                "required": place == "query",
+                "schema": {"type": "string", "pattern": pattern},
+            }
+            for place, name, (text, pattern) in parameters
         ]
     return operation
 
 
 def _content(key: str, content: Content, schemas: Mapping[str, Json]) -> Json:
     written: Json = {kind: {"schema": schemas[f"{key} {kind}"]} for kind in content}
-    if FORM in written:  # its parts are picture files
+    if FORM in written:
         part = {"contentType": ", ".join(PICTURE_TYPES)}
-        written[FORM]["encoding"] = dict.fromkeys(content[FORM].__annotations__, part)
+        hints = get_type_hints(content[FORM])
+        written[FORM]["encoding"] = {name: part for name, kind in hints.items() if kind in (bytes, list[bytes])}
     return written

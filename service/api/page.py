@@ -72,17 +72,20 @@ class Page:
     assets: Mapping[str, Asset]
 
     @classmethod
-    def load(cls, folder: Path = WEB_FOLDER) -> Page:
+    def load(cls, folder: Path = WEB_FOLDER, *, takes_feedback: bool = False) -> Page:
         """Read every file of a folder (not below it); `index.html` becomes `/`, the others `/<name>`.
 
-        `/contract.js` is no file: it gives the scripts what service/contract.py says.
+        `/contract.js` is no file: it gives the scripts what service/contract.py says, and whether answers may be
+        corrected.
 
         Raises:
             ConfigurationError: the folder cannot be read, or has no index.html.
         """
         try:
             files = sorted(path for path in folder.iterdir() if path.is_file())
-            contents = {path.name: path.read_bytes() for path in files} | {CONTRACT: _contract()}
+            contents = {path.name: path.read_bytes() for path in files} | {
+                CONTRACT: _contract(takes_feedback=takes_feedback)
+            }
         except OSError as error:
             raise ConfigurationError(f"cannot read the page in {folder}: {error}; install the package again") from error
         assets = {"/" if name == INDEX else f"/{name}": _asset(name, body) for name, body in contents.items()}
@@ -112,10 +115,11 @@ async def _answer(asset: Asset, request: Request) -> Reply:
     return Reply(200, asset.body, asset.content_type.encode(), headers)
 
 
-def _contract() -> bytes:
+def _contract(*, takes_feedback: bool) -> bytes:
     """Write the part of the contract that the page shows as a JavaScript module."""
     reasons = {reason.value: reason.sentence for reason in Rejection}
-    return f"export const REASONS = {json.dumps(reasons)};\n".encode()
+    constants = {"REASONS": reasons, "TAKES_FEEDBACK": takes_feedback}
+    return "".join(f"export const {name} = {json.dumps(value)};\n" for name, value in constants.items()).encode()
 
 
 def _asset(name: str, body: bytes) -> Asset:

@@ -12,6 +12,7 @@ from service.api.picture_bodies import MANY_PICTURES, ONE_PICTURE, read_picture,
 from service.api.schemas import Fact
 from service.contract import JSON, MAX_PICTURES, Rejection
 from service.errors import PayloadTooLarge, RequestError, ServiceError, UndecodablePicture, UnsupportedType
+from service.feedback.desk import FeedbackDesk
 from service.gateway.messages import ErrorAnswer, Reply, Request, error_content, json_reply
 from service.gateway.route import Route
 from service.recognition.async_recogniser import AsyncRecogniser
@@ -56,10 +57,14 @@ class PictureRoutes:
     Args:
         recogniser: answers the pictures.
         max_pictures: parts that one batch request may hold.
+        desk: remembers the answers, in case somebody corrects them; None where nobody can.
     """
 
-    def __init__(self, recogniser: AsyncRecogniser, max_pictures: int = MAX_PICTURES) -> None:
+    def __init__(
+        self, recogniser: AsyncRecogniser, max_pictures: int = MAX_PICTURES, desk: FeedbackDesk | None = None
+    ) -> None:
         self.recogniser = recogniser
+        self._desk = desk
         self._max_pictures = max_pictures
         manifest = recogniser.manifest
         self._labels = [int(label) if label.isdecimal() else label for label in manifest.labels]
@@ -81,23 +86,29 @@ class PictureRoutes:
 
     async def predict(self, request: Request) -> Reply:
         """Answer one picture."""
-        answer = await self.recogniser.picture(await read_picture(request))
+        picture = await read_picture(request)
+        answer = await self.recogniser.picture(picture)
+        if self._desk is not None:
+            self._desk.remember(request.id.decode(), 0, picture, answer, self.recogniser.manifest)
         return json_reply(self.answer(answer.prediction))
 
     async def predict_batch(self, request: Request) -> Reply:
         """Answer each picture, in order; one bad picture spoils only its own place."""
-        answer: PredictionsAnswer = {
-            "predictions": await self.answers(await read_pictures(request, self._max_pictures))
-        }
+        pictures = await read_pictures(request, self._max_pictures)
+        answer: PredictionsAnswer = {"predictions": await self.answers(pictures, request.id.decode())}
         return json_reply(answer)
 
-    async def answers(self, pictures: Sequence[bytes | ServiceError]) -> list[PredictionAnswer | ErrorAnswer]:
-        """Answer encoded pictures in order, one that cannot be read by its error."""
-        answers = iter(await self.recogniser.pictures([one for one in pictures if isinstance(one, bytes)]))
-        return [
-            error_content(one) if isinstance(one, ServiceError) else self.answer(one.prediction)
-            for one in (next(answers) if isinstance(sent, bytes) else sent for sent in pictures)
-        ]
+    async def answers(
+        self, pictures: Sequence[bytes | ServiceError], request_id: str = ""
+    ) -> list[PredictionAnswer | ErrorAnswer]:
+        """Answer encoded pictures in order, one that cannot be read by its error; by an id they may be corrected."""
+        rest = iter(await self.recogniser.pictures([one for one in pictures if isinstance(one, bytes)]))
+        answers = [next(rest) if isinstance(sent, bytes) else sent for sent in pictures]
+        if self._desk is not None and request_id:
+            for place, (sent, one) in enumerate(zip(pictures, answers, strict=True)):
+                if isinstance(sent, bytes) and not isinstance(one, ServiceError):
+                    self._desk.remember(request_id, place, sent, one, self.recogniser.manifest)
+        return [error_content(one) if isinstance(one, ServiceError) else self.answer(one.prediction) for one in answers]
 
     def answer(self, prediction: Prediction) -> PredictionAnswer:
         """Put one prediction into the words of the API."""

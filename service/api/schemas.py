@@ -10,6 +10,8 @@ from pydantic import GetJsonSchemaHandler, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 
+from service.feedback.correction import NO_DIGIT
+
 if TYPE_CHECKING:
     from service.model.artifact import Manifest
     from service.settings import Settings
@@ -46,6 +48,7 @@ def facts(manifest: Manifest, settings: Settings, outputs: Iterable[str]) -> dic
         "name": {"const": manifest.name},
         "version": {"const": manifest.version},
         "label": {"enum": [*(int(label) if label.isdecimal() else label for label in manifest.labels), None]},
+        "written": {"enum": [*manifest.labels, NO_DIGIT]},
         "classes": {"minItems": classes, "maxItems": classes},
         "outputs": {"enum": [*outputs]},
         "images": {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import itertools
 import os
 import re
 from collections.abc import Iterable
@@ -26,7 +25,8 @@ class Keys:
     the place of a key can be measured from outside.
     """
 
-    def __init__(self, keys: Iterable[str]) -> None:
+    def __init__(self, keys: Iterable[str], variable: str = "DIGITS_API_KEY") -> None:
+        self._variable = variable
         self._digests = tuple(hashlib.sha256(key.encode()).digest() for key in keys)
 
     def __bool__(self) -> bool:
@@ -40,10 +40,13 @@ class Keys:
         """
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() != b"bearer":
-            raise Unauthorised("this route needs an API key: send the header 'Authorization: Bearer <key>'")
+            raise Unauthorised(
+                "this route needs an API key: send the header 'Authorization: Bearer <key>' "
+                f"with one of the keys that {self._variable} names"
+            )
         digest = hashlib.sha256(token.strip()).digest()
         if not sum(hmac.compare_digest(digest, known) for known in self._digests):
-            raise Unauthorised("the API key is not known; send one of the keys that DIGITS_API_KEY names")
+            raise Unauthorised(f"the API key is not known; send one of the keys that {self._variable} names")
 
 
 class Origins:
@@ -83,15 +86,15 @@ class Origins:
 
 
 class RequestIds:
-    """Takes the caller's X-Request-ID where it is harmless, else makes one that no other process makes."""
+    """Takes the caller's X-Request-ID where it is harmless, else makes one that nobody can guess.
 
-    def __init__(self) -> None:
-        self._prefix = os.urandom(6).hex().encode()
-        self._numbers = itertools.count(1)
+    An id stands for an answer, which may be corrected by whoever knows it.
+    """
 
-    def of(self, headers: dict[bytes, bytes]) -> bytes:
+    @staticmethod
+    def of(headers: dict[bytes, bytes]) -> bytes:
         """Return 1 to 128 printable ASCII bytes without a space."""
         given = headers.get(b"x-request-id")
         if given is not None and _REQUEST_ID.fullmatch(given):
             return given
-        return b"%b-%x" % (self._prefix, next(self._numbers))
+        return os.urandom(12).hex().encode()

@@ -54,11 +54,15 @@ class Draining(Overloaded):
 
 
 class _Path(NamedTuple):
-    """What a path does, by method, whether it needs an API key, and whether it tells that the server is ready."""
+    """What a path does, by method, whether it needs an API key, and whether it tells that the server is ready.
+
+    The `operators` methods need another key.
+    """
 
     methods: dict[str, Handler]
     needs_key: bool
     tells_readiness: bool
+    operators: set[str]
 
 
 class Door(Protocol):
@@ -95,6 +99,7 @@ class Gateway:
         self._timeout_s = settings.timeout_s
         self._pace = PaceLimits(settings.body_s, settings.body_pause_s, settings.body_kib_s)
         self._keys = Keys(key.get_secret_value() for key in settings.api_key)
+        self._operators = Keys((key.get_secret_value() for key in settings.feedback_key), "DIGITS_FEEDBACK_KEY")
         self._origins = Origins(settings.cors_origins)
         self._ids = RequestIds()
         self._routes: dict[str, _Path] = {}
@@ -112,8 +117,10 @@ class Gateway:
         self._routes = {}
         for route in routes:
             needs_key = bool(self._keys) and not route.is_open
-            path = self._routes.setdefault(route.path, _Path({}, needs_key, route.tells_readiness))
+            path = self._routes.setdefault(route.path, _Path({}, needs_key, route.tells_readiness, set()))
             path.methods[route.method] = route.handler
+            if route.is_operators:
+                path.operators.add(route.method)
         self._metrics = metrics
         self._missing = missing
         if CLOSE in self._always:
@@ -151,7 +158,7 @@ class Gateway:
         route = self._routes.get(request.path)
         if route is None and request.path.endswith("/") and (route := self._routes.get(request.path[:-1])) is not None:
             request.path = request.path[:-1]
-        request_id = self._ids.of(request.headers)
+        request_id = request.id = self._ids.of(request.headers)
         try:
             with Deadline(request, self._timeout_s, self._pace):
                 reply = await self._find(route, request)(request)
@@ -187,7 +194,9 @@ class Gateway:
             if self._missing is not None and (error := self._missing(request.path)) is not None:
                 raise error
             raise NotFound(f"no route {request.path[:200]!r}; the API is described at /docs.json")
-        if route.needs_key and not (method == "OPTIONS" and self._origins):
+        if route.operators and (method if method != "HEAD" else "GET") in route.operators:
+            self._operators.check(request.headers)
+        elif route.needs_key and not (method == "OPTIONS" and self._origins):
             self._keys.check(request.headers)
         handler = route.methods.get(method) or (route.methods.get("GET") if method == "HEAD" else None)
         if handler is not None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 from typing_extensions import TypedDict
@@ -16,6 +17,7 @@ from service.errors import (
     PayloadTooLarge,
     RequestError,
     ServiceError,
+    TooManyRequests,
     UnsupportedEncoding,
 )
 from service.gateway.coding import inflater
@@ -97,6 +99,7 @@ class Request:
 
     Attributes:
         complete: the body has been read to its end.
+        id: under which it is answered and logged; printable ASCII.
         reading: a handler is reading the body now.
         when_read: called once when the whole body is there, if it is set by then.
     """
@@ -108,6 +111,7 @@ class Request:
         "_received",
         "complete",
         "headers",
+        "id",
         "method",
         "path",
         "reading",
@@ -121,6 +125,7 @@ class Request:
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.complete = False
+        self.id = b""
         self.reading = False
         self.when_read: Callable[[], None] | None = None
         self._receive = receive
@@ -132,6 +137,16 @@ class Request:
     def content_type(self) -> str:
         """The Content-Type header with its parameters, or an empty string."""
         return self.headers.get(b"content-type", b"").decode("latin-1")
+
+    @property
+    def client(self) -> str:
+        """The address that the connection came from; a proxy's, where there is one that uvicorn does not trust."""
+        return str((self.scope.get("client") or ("",))[0])
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters behind the path; of one that is there twice, the last."""
+        return dict(parse_qsl(self.scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
 
     @property
     def received(self) -> int:
@@ -240,7 +255,7 @@ def error_content(error: ServiceError) -> ErrorAnswer:
 def error_reply(error: ServiceError, *, v2: bool = False) -> Reply:
     """Turn an error into its answer: `{"error": {code, message}}`, or V2's `{"error": message}`."""
     headers: tuple[Header, ...] = ()
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | TooManyRequests):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)
     elif isinstance(error, MethodNotAllowed):
         headers = ((b"allow", error.allowed.encode()),)

@@ -41,9 +41,11 @@ class Route:
         answer: of status 200.
         body: of the request, or None.
         headers: of the request, each with what it means and a pattern.
+        query: parameters that the path must be followed by, each with what it means and a pattern.
         errors: what its handler may raise beside `EVERYWHERE` and `WITH_BODY`.
         other: statuses without content that are no errors.
         is_open: needs no API key.
+        is_operators: needs a key of those who run the service, and no other key opens it.
         tells_readiness: says 503 while the server drains.
     """
 
@@ -56,9 +58,11 @@ class Route:
     answer: Content
     body: Content | None = None
     headers: Mapping[str, tuple[str, str]] | None = None
+    query: Mapping[str, tuple[str, str]] | None = None
     errors: tuple[type[ServiceError], ...] = ()
     other: tuple[int, ...] = ()
     is_open: bool = False
+    is_operators: bool = False
     tells_readiness: bool = False
 
     @property

@@ -30,6 +30,10 @@ export class AnswerView {
     [...this.#bars.children].forEach((item, i) => { item.children[2].textContent = labels[i] ?? i; });
   }
 
+  get labels() {
+    return this.#labels;
+  }
+
   /** The last answer no longer belongs to the picture, and there is no new one. */
   stale() {
     if (this.#digit.textContent) this.#digit.dataset.state = "stale";

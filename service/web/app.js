@@ -2,12 +2,15 @@
 
 import { AnswerView } from "./answer.js";
 import { Newest, Trouble, post, useKey } from "./client.js";
+import { TAKES_FEEDBACK } from "./contract.js";
+import { CorrectionView } from "./correction.js";
 import { InsideView } from "./inside.js";
 import { Pad } from "./pad.js";
 
 const $ = (id) => document.getElementById(id);
 const pad = new Pad($("ink"));
 const answer = new AnswerView();
+const correction = new CorrectionView();
 const inside = new InsideView();
 
 async function ask({ final }, signal) {
@@ -16,6 +19,7 @@ async function ask({ final }, signal) {
     const asked = performance.now();
     const prediction = await post("predict", blob, signal);
     answer.update(prediction, performance.now() - asked, final);
+    if (final) correction.offer(prediction, blob, answer.labels);
     tell(null);
     if (!asking.isHurried) await lookInside(blob, signal);
   } catch (error) {
@@ -50,6 +54,7 @@ function tell(trouble) {
 
 function changed(final) {
   const empty = pad.isEmpty;
+  correction.reset();
   $("hint").hidden = !empty;
   $("undo").disabled = $("clear").disabled = empty;
   showPicture();
@@ -82,6 +87,7 @@ function take(files) {
     return;
   }
   asking.cancel();
+  correction.reset();
   answer.stale();
   pad.show(picture);
 }
@@ -129,4 +135,5 @@ document.addEventListener("keydown", (event) => {
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => pad.redraw());
 $("photo").hidden = navigator.maxTouchPoints === 0; // only there does `capture` open a camera
+$("unless").hidden = !TAKES_FEEDBACK;
 $("origin").textContent = location.origin;

@@ -4,8 +4,9 @@ const PAUSE = 40; // milliseconds between two pictures while drawing
 
 /** Something went wrong that a person can be told about in a sentence. */
 export class Trouble extends Error {
-  constructor(sentence, { retry = true, wantsKey = false } = {}) {
+  constructor(sentence, { retry = true, wantsKey = false, status = 0 } = {}) {
     super(sentence);
+    this.status = status;
     this.retry = retry;
     this.wantsKey = wantsKey;
   }
@@ -18,20 +19,28 @@ export function useKey(key) {
   sessionStorage.setItem("api-key", key);
 }
 
-/** Send a picture and return the answer's JSON; throws Trouble, or an AbortError when nobody waits any longer. */
-export async function post(path, blob, signal) {
-  const headers = { "Content-Type": blob.type || "application/octet-stream" };
+const ids = new WeakMap();
+
+/** The X-Request-ID under which the service gave an answer. */
+export const idOf = (answer) => ids.get(answer);
+
+/** Send a blob or a form and return the answer's JSON; throws Trouble, or an AbortError when nobody waits any longer. */
+export async function post(path, body, signal) {
+  const headers = body instanceof FormData ? {} : { "Content-Type": body.type || "application/octet-stream" };
   if (apiKey) headers.Authorization = `Bearer ${apiKey}`;
   let response;
   let answer = null;
   try {
-    response = await fetch(path, { method: "POST", body: blob, headers, signal });
+    response = await fetch(path, { method: "POST", body, headers, signal });
     if (response.headers.get("content-type")?.includes("json")) answer = await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Trouble("The service does not answer. Your picture is still here: try again when the service is back.");
   }
-  if (response.ok && answer) return answer;
+  if (response.ok && answer) {
+    ids.set(answer, response.headers.get("x-request-id"));
+    return answer;
+  }
   const reason = answer?.error?.message;
   if (response.status === 401) {
     const words = apiKey ? "The service does not know this API key." : "This service wants an API key.";
@@ -40,6 +49,7 @@ export async function post(path, blob, signal) {
   if (response.status === 503) throw new Trouble(reason ? sentence(reason) : "The service is busy just now.");
   throw new Trouble(reason ? sentence(reason) : `The service answered with an error (${response.status}).`, {
     retry: response.status >= 500,
+    status: response.status,
   });
 }
 

@@ -59,6 +59,13 @@ def test_any_other_request_id_is_replaced(given: bytes) -> None:
     assert made.decode().isprintable()
 
 
+def test_ids_cannot_be_guessed() -> None:
+    """Whoever knows an answer's id may correct it: no two have a beginning or an end in common."""
+    ids = [RequestIds().of({}) for _ in range(100)]
+    assert {len(each) for each in ids} == {24}
+    assert len({each[:8] for each in ids}) == len({each[-8:] for each in ids}) == 100
+
+
 def test_made_request_ids_are_unique() -> None:
     """Not two alike, within a process or between two."""
     ids = [source.of({}) for source in (RequestIds(), RequestIds()) for _ in range(100)]
