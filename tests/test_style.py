@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ def test_no_module_hides_one_of_the_standard_library() -> None:
     """A module or folder named as one of Python's could be imported in its place."""
     names = {path.stem: path for path in MODULES} | {path.parent.name: path.parent for path in MODULES}
     assert not {name: path for name, path in names.items() if name in sys.stdlib_module_names - {"__main__"}}
+
+
+def test_every_test_module_has_a_name_of_its_own() -> None:
+    """Two of one name in two folders cannot be collected together."""
+    names = Counter(path.name for path in MODULES if path.name.startswith("test_"))
+    assert not {name: count for name, count in names.items() if count > 1}
 
 
 @pytest.mark.parametrize("package", ["service", "training", "benchmarks"])
