@@ -28,7 +28,7 @@ from training.judge.rejection import Thresholds, fit_thresholds, rejection_by_ki
 from training.judge.validation import load_validation
 from training.learn.precision import number_format
 from training.learn.recipes import Recipe
-from training.learn.train import Run, resume, save, start, train_epoch
+from training.learn.train import Run, be_deterministic, resume, save, start, train_epoch
 from training.network.checkpoint import REPORT, read_report, write_json
 from training.network.convnet import ConvNet
 from training.synth.mixture import load_hands_pool
@@ -57,7 +57,7 @@ def run_recipe(
         DataError: MNIST cannot be had.
         CheckpointError: there is nothing to continue, or it is another run.
     """
-    torch.use_deterministic_algorithms(mode=True)
+    be_deterministic()
     training, validation = (part.to(device) for part in learnt_and_held_out(recipe, folder, data))
     run = resume(recipe, seed, folder, device) if continue_run else start(recipe, seed, device)
     while run.epoch < recipe.epochs:

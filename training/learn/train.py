@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -40,6 +41,12 @@ class Run:
     optimizer: torch.optim.Optimizer
     epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+
+
+def be_deterministic() -> None:
+    """Let PyTorch refuse what may give other weights from the same seed; on CUDA, before its first product."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as PyTorch's notes on reproducibility ask
+    torch.use_deterministic_algorithms(mode=True)
 
 
 def start(recipe: Recipe, seed: int, device: torch.device) -> Run:

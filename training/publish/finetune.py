@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from service.model.artifact import MANIFEST_FILE, Artifact, latest_version, load_artifact
@@ -23,6 +22,7 @@ from training.errors import DataError
 from training.judge.gate import Comparison, compare, require_better, require_kept, require_rejecting
 from training.judge.membership import attack_parts
 from training.learn.adapt import Adaptation, Adapted, adapt, widen
+from training.learn.train import be_deterministic
 from training.network.checkpoint import REPORT, WEIGHTS, write_json, write_tensors
 from training.publish.card import write_card
 from training.publish.lesson import Lesson, report_of, to_digits
@@ -102,7 +102,7 @@ def finetune(job: Finetuning) -> Path:
         DataError: the pictures cannot be trained on.
         GateError: the new version is not better enough, or forgot too much; it stays in the run's folder.
     """
-    torch.use_deterministic_algorithms(mode=True)
+    be_deterministic()
     base = load_artifact(job.model)
     before = DigitSession(base, "cpu")
     feedback = _feedback(job) if job.is_feedback else None

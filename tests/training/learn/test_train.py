@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     torch.rand(5)
     assert same(first, trained(TINY, 0, digits, epochs=1))
     assert not same(first, trained(TINY, 1, digits, epochs=1))
+
+
+def test_training_refuses_what_could_give_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's own switch is on, and cuBLAS gets the workspace with which its products are the same each time."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    train.be_deterministic()
+    assert torch.are_deterministic_algorithms_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
 def test_training_learns() -> None:
