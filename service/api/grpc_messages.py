@@ -16,13 +16,29 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from service.api.tensors import DATATYPES, Tensor, check_count, check_input, check_parameters, no_output, pack, unpack
+from service.api.tensors import (
+    DATATYPES,
+    InputTensor,
+    Tensor,
+    check_count,
+    check_input,
+    check_parameters,
+    no_output,
+    pack,
+    unpack,
+)
 from service.contract import MAX_TENSORS
 from service.errors import RequestError
 
 COMPILED: Final = Path(__file__).with_name("protos") / "protos.binpb"
-CONTENTS: Final = {"images": "uint_contents", "pictures": "bytes_contents"}
-"""The field of InferTensorContents for each input."""
+CONTENTS: Final = {
+    "UINT8": "uint_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "FP32": "fp32_contents",
+    "BYTES": "bytes_contents",
+}
+"""The field of InferTensorContents for each datatype of an input."""
 FIELDS: Final = {"FP32": "fp32_contents", "INT64": "int64_contents", "BYTES": "bytes_contents"}
 """The same for each datatype of an output."""
 
@@ -91,7 +107,8 @@ def read_infer(request: Any, image_shape: tuple[int, ...]) -> InferCall:
     """
     check_count(len(request.inputs))
     given = request.inputs[0]
-    name, shape = check_input(given.name, given.datatype, list(given.shape), image_shape)
+    checked = check_input(given.name, given.datatype, list(given.shape), image_shape)
+    name = checked.name
     check_parameters(_values(given.parameters), f"input {name!r}", "binary_data_size")
     check_parameters(_values(request.parameters), "the request", "binary_data_output")
     if len(request.outputs) > MAX_TENSORS:
@@ -104,7 +121,7 @@ def read_infer(request: Any, image_shape: tuple[int, ...]) -> InferCall:
         raise RequestError(f"input {name!r} has both raw_input_contents and {typed[0]}, expected one of them")
     if len(raw) > 1:
         raise RequestError(f"raw_input_contents has {len(raw)} entries, expected one, as there is one input")
-    tensor = unpack(name, raw[0], shape) if raw else _read_typed(name, given.contents, typed, shape)
+    tensor = unpack(checked, raw[0]) if raw else _read_typed(checked, given.contents, typed)
     return InferCall(request.id, tensor, tuple(output.name for output in request.outputs), raw=bool(raw))
 
 
@@ -135,20 +152,17 @@ def write_metadata(metadata: Mapping[str, Any]) -> bytes:
     return bytes(ModelMetadataResponse(**fields).SerializeToString())
 
 
-def _read_typed(name: str, contents: Any, typed: list[str], shape: list[int]) -> Tensor:
-    field = CONTENTS[name]
+def _read_typed(given: InputTensor, contents: Any, typed: list[str]) -> Tensor:
+    name, field = given.name, CONTENTS[given.datatype]
     if typed != [field]:
         found = ", ".join(typed) or "neither contents nor raw_input_contents"
         raise RequestError(f"input {name!r} has {found}, expected its values in contents.{field}")
     values = getattr(contents, field)
-    if len(values) != math.prod(shape):
-        raise RequestError(f"input {name!r} has {len(values)} values in {field}, expected {math.prod(shape)}")
+    if len(values) != math.prod(given.shape):
+        raise RequestError(f"input {name!r} has {len(values)} values in {field}, expected {math.prod(given.shape)}")
     if name == "pictures":
         return list(values)
-    numbers = np.fromiter(values, np.uint32, len(values))
-    if numbers.max() > 255:
-        raise RequestError(f"{field} of 'images' has {numbers.max()} in it, expected whole numbers from 0 to 255")
-    return numbers.astype(np.uint8).reshape(shape)
+    return given.images(np.array(values, np.float32 if given.datatype == "FP32" else np.int64))
 
 
 def _values(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class ImagesInput(TypedDict):
     """Images as the network sees them; `data` nested or flat."""
 
     name: Literal["images"]
-    datatype: Literal["UINT8"]
+    datatype: Literal["UINT8", "INT32", "INT64", "FP32"]
     shape: Annotated[list[int], Fact("images")]
     data: Annotated[list[Pixel | list[Any]], Field(min_length=1)]
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 from typing import Any, NamedTuple
 
-import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from service.api.layouts import from_nested
 from service.api.tensors import (
     DATATYPES,
     Tensor,
@@ -140,28 +139,17 @@ def _load(header: bytes) -> dict[str, Any]:
 def _read_input(entry: object, binary: memoryview, image_shape: tuple[int, ...]) -> tuple[str, Tensor]:
     if not isinstance(entry, dict):
         raise RequestError(f"an input is {shown(entry)}, expected an object with name, datatype, shape and data")
-    name, shape = check_input(entry.get("name"), entry.get("datatype"), entry.get("shape"), image_shape)
+    given = check_input(entry.get("name"), entry.get("datatype"), entry.get("shape"), image_shape)
+    name = given.name
     size = _parameters(entry, f"input {name!r}", "binary_data_size").get("binary_data_size")
     if size is None:
         data = _list(entry, "data", required=True)
-        return name, _json_images(data, shape) if name == "images" else _json_pictures(data, shape[0])
+        return name, given.images(from_nested(data)) if name == "images" else _json_pictures(data, given.shape[0])
     if type(size) is not int or size != len(binary):
         raise RequestError(
             f"input {name!r} has binary_data_size {shown(size)}, but {len(binary)} bytes follow the JSON"
         )
-    return name, unpack(name, binary, shape)
-
-
-def _json_images(data: list[Any], shape: list[int]) -> NDArray[np.uint8]:
-    try:
-        values = np.array(data)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"the data of 'images' is not a regular array ({str(error)[:100]})") from error
-    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
-        raise RequestError("the data of 'images' must be whole numbers from 0 to 255")
-    if values.size != math.prod(shape) or (values.ndim > 1 and values.shape != tuple(shape)):
-        raise RequestError(f"the data of 'images' has shape {list(values.shape)}, expected {shape}, nested or flat")
-    return values.astype(np.uint8).reshape(shape)
+    return name, unpack(given, binary)
 
 
 def _json_pictures(data: list[Any], count: int) -> list[bytes]:

@@ -10,6 +10,7 @@ from pydantic import GetJsonSchemaHandler, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema
 
+from service.api.layouts import layouts
 from service.feedback.correction import NO_DIGIT
 
 if TYPE_CHECKING:
@@ -52,9 +53,14 @@ def facts(manifest: Manifest, settings: Settings, outputs: Iterable[str]) -> dic
         "classes": {"minItems": classes, "maxItems": classes},
         "outputs": {"enum": [*outputs]},
         "images": {
-            "prefixItems": [{"type": "integer", "minimum": 1}, {"const": height}, {"const": width}],
-            "items": False,
-            "minItems": 3,
+            "oneOf": [
+                {
+                    "prefixItems": [{"type": "integer", "minimum": 1}, *({"const": side} for side in tail)],
+                    "items": False,
+                    "minItems": 1 + len(tail),
+                }
+                for tail in layouts((height, width))
+            ]
         },
         "image": {
             "description": f"{height} rows of {width} whole numbers, 0 background to 255 ink",

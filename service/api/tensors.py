@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.api.layouts import TYPES, layouts, to_uint8
 from service.errors import RequestError
 
 Tensor = NDArray[np.uint8] | list[bytes]
@@ -31,29 +32,58 @@ REFUSED = {
 NOTHING = (None, 0, "", False)
 
 
+class InputTensor(NamedTuple):
+    """What a request says of its input, once it was checked; `shape` is as the caller gave it.
+
+    `images` may come in several layouts and number types (service/api/layouts.py), and are uint8 [N, 28, 28] after.
+    """
+
+    name: str
+    datatype: str
+    shape: list[int]
+    image_shape: tuple[int, ...]
+
+    def images(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return values of any dtype, flat or nested as `shape` says, as the network's uint8 [N, 28, 28].
+
+        Raises:
+            RequestError: there are more or fewer, or one is no whole number from 0 to 255.
+        """
+        if values.size != math.prod(self.shape) or (values.ndim > 1 and list(values.shape) != self.shape):
+            raise RequestError(
+                f"the data of 'images' has shape {list(values.shape)}, expected {self.shape}, nested or flat"
+            )
+        return to_uint8(values, is_float=self.datatype == "FP32").reshape(self.shape[0], *self.image_shape)
+
+
 def check_count(inputs: int) -> None:
     """Raise RequestError unless a request has exactly one input."""
     if inputs != 1:
         raise RequestError(f"the request has {inputs} inputs, expected exactly one: 'images' or 'pictures'")
 
 
-def check_input(name: object, datatype: object, shape: object, image_shape: tuple[int, ...]) -> tuple[str, list[int]]:
-    """Hold an input's name, datatype and shape to the model's metadata; return its name and shape.
+def check_input(name: object, datatype: object, shape: object, image_shape: tuple[int, ...]) -> InputTensor:
+    """Hold an input's name, datatype and shape to what the model takes.
 
     Raises:
         RequestError: it is none of the model's inputs.
     """
-    tails = {"images": ("UINT8", image_shape), "pictures": ("BYTES", ())}
-    if not isinstance(name, str) or name not in tails:
+    types: Collection[str]
+    tails: Collection[tuple[int, ...]]
+    if name == "images":
+        types, tails = TYPES, layouts(image_shape)
+    elif name == "pictures":
+        types, tails = ("BYTES",), ((),)
+    else:
         raise RequestError(f"the input is named {shown(name)}, expected 'images' or 'pictures'")
-    expected_type, tail = tails[name]
-    if datatype != expected_type:
-        raise RequestError(f"input {name!r} has datatype {shown(datatype)}, expected {expected_type!r}")
-    if not (isinstance(shape, list) and all(type(n) is int for n in shape)) or (
-        len(shape) != 1 + len(tail) or tuple(shape[1:]) != tail or shape[0] < 1
+    if not isinstance(datatype, str) or datatype not in types:
+        raise RequestError(f"input {name!r} has datatype {shown(datatype)}, expected {_one_of(types)}")
+    if not (isinstance(shape, list) and shape and all(type(n) is int for n in shape)) or (
+        tuple(shape[1:]) not in tails or shape[0] < 1
     ):
-        raise RequestError(f"input {name!r} has shape {shown(shape)}, expected {['N', *tail]} with N of 1 or more")
-    return name, shape
+        shapes = _one_of([["N", *tail] for tail in tails])
+        raise RequestError(f"input {name!r} has shape {shown(shape)}, expected {shapes} with N of 1 or more")
+    return InputTensor(name, datatype, shape, image_shape)
 
 
 def check_parameters(parameters: Mapping[str, Any], owner: str, known: str | None) -> None:
@@ -75,13 +105,19 @@ def no_output(name: str, tensors: Mapping[str, Any]) -> RequestError:
     return RequestError(f"there is no output {name[:100]!r}, expected some of {list(tensors)}")
 
 
-def unpack(name: str, data: bytes | memoryview, shape: list[int]) -> Tensor:
+def unpack(given: InputTensor, data: bytes | memoryview) -> Tensor:
     """Read the bytes of a checked input: images, or pictures each as a 4-byte little-endian length and so many bytes.
 
     Raises:
-        RequestError: there are more or fewer bytes than the shape says.
+        RequestError: there are more or fewer bytes than the shape says, or a pixel is no whole number from 0 to 255.
     """
-    return _unpack_images(data, shape) if name == "images" else _unpack_pictures(memoryview(data), shape[0])
+    if given.name == "pictures":
+        return _unpack_pictures(memoryview(data), given.shape[0])
+    dtype = TYPES[given.datatype]
+    expected = math.prod(given.shape) * dtype.itemsize
+    if len(data) != expected:
+        raise RequestError(f"'images' has {len(data)} bytes, expected {expected} for {given.datatype} {given.shape}")
+    return given.images(np.frombuffer(data, dtype))
 
 
 def pack(tensor: NDArray[Any]) -> bytes:
@@ -101,10 +137,9 @@ def shown(value: object) -> str:
     return text if len(text) <= 100 else text[:100] + "…"
 
 
-def _unpack_images(data: bytes | memoryview, shape: list[int]) -> NDArray[np.uint8]:
-    if len(data) != math.prod(shape):
-        raise RequestError(f"'images' has {len(data)} bytes, expected {math.prod(shape)} for UINT8 {shape}")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+def _one_of(choices: Iterable[object]) -> str:
+    *others, last = map(repr, choices)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _unpack_pictures(data: memoryview, count: int) -> list[bytes]:

@@ -37,6 +37,30 @@ def test_raw_and_typed_images_are_the_same() -> None:
     assert (raw.id, raw.raw, values.raw) == ("a", True, False)
 
 
+@pytest.mark.parametrize("shape", [[2, 28, 28], [2, 1, 28, 28], [2, 28, 28, 1], [2, 784]])
+@pytest.mark.parametrize(
+    ("datatype", "dtype", "field"),
+    [
+        ("UINT8", "u1", "uint_contents"),
+        ("INT32", "<i4", "int_contents"),
+        ("INT64", "<i8", "int64_contents"),
+        ("FP32", "<f4", "fp32_contents"),
+    ],
+)
+def test_images_may_come_in_any_layout_and_type(shape: list[int], datatype: str, dtype: str, field: str) -> None:
+    """Raw or typed, they become the same uint8 [N, 28, 28]."""
+    images = bars(2)
+    raw = messages.ModelInferRequest()
+    raw.inputs.add(name="images", datatype=datatype, shape=shape)
+    raw.raw_input_contents.append(images.astype(dtype).tobytes())
+    for request in (raw, typed("images", datatype, shape, **{field: images.ravel().tolist()})):
+        tensor = messages.read_infer(request, SHAPE).tensor
+        assert isinstance(tensor, np.ndarray)
+        assert tensor.dtype == np.uint8
+        assert tensor.shape == images.shape
+        assert (tensor == images).all()
+
+
 def test_raw_and_typed_pictures_are_the_same() -> None:
     """Files with a length before each, or as elements of bytes_contents."""
     raw = messages.ModelInferRequest()
@@ -112,7 +136,7 @@ def _made_up(request: Any) -> None:
         (_two_raw, "2 entries, expected one"),
         (_huge, f"784 bytes, expected {2**62 * 784}"),
         (_wrong_field, r"has int_contents, expected its values in contents\.uint_contents"),
-        (_too_bright, "has 256 in it, expected whole numbers from 0 to 255"),
+        (_too_bright, "runs from 256 to 256; expected whole numbers from 0 to 255"),
         (_too_few, "783 values in uint_contents, expected 784"),
         (_outputs, "17 entries, at most 16"),
         (_parameter, "'shared_memory_region', which this server does not support"),

@@ -18,6 +18,7 @@ from kserve import InferInput, InferRequest
 from numpy.typing import NDArray
 from PIL import Image
 from serving import Server
+from tritonclient.utils import triton_to_np_dtype
 
 from service.model.artifact import load_artifact
 from service.model.session import DigitSession
@@ -115,12 +116,29 @@ def test_nvidias_client_sends_encoded_pictures(server: Server) -> None:
 def test_nvidias_client_gets_our_message_as_its_error(server: Server) -> None:
     """An error's sentence reaches the caller of the client."""
     with triton.InferenceServerClient(server.url.removeprefix("http://")) as client:
-        given = triton.InferInput("images", [1, 28, 28], "FP32")
-        given.set_data_from_numpy(np.zeros((1, 28, 28), np.float32))
-        with pytest.raises(triton.InferenceServerException, match="datatype 'FP32', expected 'UINT8'"):
+        given = triton.InferInput("images", [1, 28, 28], "FP64")
+        given.set_data_from_numpy(np.zeros((1, 28, 28), np.float64))
+        with pytest.raises(triton.InferenceServerException, match="datatype 'FP64', expected 'UINT8'"):
             client.infer("digits", [given])
         with pytest.raises(triton.InferenceServerException, match="no model 'letters'"):
             client.get_model_metadata("letters")
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("datatype", ["UINT8", "INT32", "INT64", "FP32"])
+@pytest.mark.parametrize("shape", [[2, 28, 28], [2, 1, 28, 28], [2, 28, 28, 1], [2, 784]])
+def test_nvidias_client_may_write_images_in_any_layout_and_type(
+    server: Server, shape: list[int], datatype: str, *, binary: bool
+) -> None:
+    """All are the same two images, with the same answer."""
+    images = strokes(2)
+    with triton.InferenceServerClient(server.url.removeprefix("http://")) as client:
+        plain = triton.InferInput("images", [2, 28, 28], "UINT8")
+        plain.set_data_from_numpy(images)
+        expected = client.infer("digits", [plain]).as_numpy("logits")
+        given = triton.InferInput("images", shape, datatype)
+        given.set_data_from_numpy(images.reshape(shape).astype(triton_to_np_dtype(datatype)), binary_data=binary)
+        assert (client.infer("digits", [given]).as_numpy("logits") == expected).all()
 
 
 def test_nvidias_client_is_told_what_is_not_done(server: Server) -> None:

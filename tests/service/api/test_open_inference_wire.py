@@ -52,6 +52,14 @@ def test_flat_and_nested_json_and_binary_data_are_the_same_images() -> None:
         assert (request.tensor == images).all()
 
 
+def test_whole_numbers_may_be_written_with_a_point() -> None:
+    """JSON has one kind of number: 7.0 is 7."""
+    request = parse({"inputs": [entry(data=[7.0] * 784)]})
+    assert isinstance(request.tensor, np.ndarray)
+    assert request.tensor.dtype == np.uint8
+    assert (request.tensor == 7).all()
+
+
 def test_pictures_come_as_base64_or_length_prefixed_bytes() -> None:
     """Encoded files travel in JSON as base64, in binary with a length before each."""
     files = [b"one", b"", b"\x00\xff" * 9]
@@ -73,8 +81,10 @@ def test_pictures_come_as_base64_or_length_prefixed_bytes() -> None:
         ({"inputs": [7]}, "an input is 7, expected an object"),
         ({"inputs": [entry(name="pixels")]}, "named 'pixels', expected 'images' or 'pictures'"),
         ({"inputs": [entry(name=["images"])]}, r"named \['images'\], expected"),
-        ({"inputs": [entry(datatype="FP32")]}, "datatype 'FP32', expected 'UINT8'"),
-        ({"inputs": [entry(shape=[1, 784])]}, r"shape \[1, 784\], expected \['N', 28, 28\]"),
+        ({"inputs": [entry(datatype="FP64")]}, "datatype 'FP64', expected 'UINT8', 'INT32', 'INT64' or 'FP32'"),
+        ({"inputs": [entry(datatype=["UINT8"])]}, r"datatype \['UINT8'\], expected 'UINT8'"),
+        ({"inputs": [entry(shape=[1, 783])]}, r"shape \[1, 783\], expected \['N', 28, 28\], \['N', 1, 28, 28\], "),
+        ({"inputs": [entry(shape=[])]}, "N of 1 or more"),
         ({"inputs": [entry(shape=[0, 28, 28])]}, "N of 1 or more"),
         ({"inputs": [entry(shape=[-1, 28, 28])]}, "N of 1 or more"),
         ({"inputs": [entry(shape=[True, 28, 28])]}, "N of 1 or more"),
@@ -84,7 +94,12 @@ def test_pictures_come_as_base64_or_length_prefixed_bytes() -> None:
         ({"inputs": [entry(data=[256] * 784)]}, "whole numbers from 0 to 255"),
         ({"inputs": [entry(data=[0.5] * 784)]}, "whole numbers from 0 to 255"),
         ({"inputs": [entry(data=[[1, 2], [3]])]}, "not a regular array"),
-        ({"inputs": [entry(data=[])]}, "whole numbers from 0 to 255"),
+        ({"inputs": [entry(data=[])]}, r"shape \[0\], expected \[1, 28, 28\]"),
+        ({"inputs": [entry(data=[-1] * 784)]}, "runs from -1 to -1; expected whole numbers from 0 to 255"),
+        ({"inputs": [entry(data=[True] * 784)]}, "must be numbers"),
+        ({"inputs": [entry(data=[2**70] * 784)]}, r"runs from 1\.18\S+ to 1\.18\S+; expected whole numbers"),
+        ({"inputs": [entry(data=[2.5] * 784)]}, "has fractions in it, such as 2.5"),
+        ({"inputs": [entry(datatype="FP32", data=[0, 1] * 392)]}, "between 0 and 1, which is ambiguous"),
         ({"inputs": [entry(data=["0"] * 784)]}, "whole numbers from 0 to 255"),
         ({"inputs": [entry(parameters=3)]}, "'parameters' is 3, expected an object"),
         ({"inputs": [entry(parameters={"binary_data_size": 784})]}, "binary_data_size 784, but 0 bytes follow"),
