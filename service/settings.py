@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         le=600,
         description="how long requests are still taken after SIGTERM, while /readyz already says 503",
     )
+    keep_alive_s: int = Field(
+        default=75,
+        ge=1,
+        le=3600,
+        description="how long an idle connection stays open; more than a proxy in front has, so that it closes first",
+    )
     repository_api: bool = Field(
         default=False, description="routes that list the model's versions and change to another one; needs an API key"
     )

@@ -14,7 +14,10 @@ from service.gateway.messages import Header, Reply
 MAX_REQUEST_ID = 128
 PREFLIGHT_S = 600  # how long a browser may keep what a preflight said
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_REQUEST_ID)
-_ALLOWED_HEADERS = b"authorization, content-encoding, content-type, inference-header-content-length, x-request-id"
+_ALLOWED_HEADERS = (
+    b"authorization, content-encoding, content-type, inference-header-content-length, traceparent, tracestate, "
+    b"x-request-id"
+)
 _EXPOSED_HEADERS = b"inference-header-content-length, retry-after, x-request-id"
 
 

@@ -26,7 +26,6 @@ HANDSHAKE_S = 0.1  # for connections whose handshake has begun: several round tr
 FRESH_S = 1.0  # for the first request of a connection that was made just before the listener was closed
 SLACK_S = 2.0  # beyond the time that a request may take
 CLOSE_S = 5.0  # for uvicorn's and BentoML's own end
-KEEP_ALIVE_S = 75  # longer than a proxy keeps an idle connection, so that the proxy closes first
 
 
 def longest_stop_s(settings: Settings) -> float:
@@ -45,12 +44,13 @@ class Drain:
     Args:
         gateway: told when the draining begins; its listeners, if it has any, are closed. Otherwise the listening
             socket belongs to a master process, and a sole worker shuts it down for that one too.
-        settings: lame duck and deadline.
+        settings: lame duck, deadline, and how long idle connections stay open.
     """
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self._gateway = gateway
         self._lame_duck_s = settings.lame_duck_s
+        self._keep_alive_s = settings.keep_alive_s
         self._grace_s = settings.request_s + SLACK_S
         self._task: asyncio.Task[None] | None = None
         self._interrupts = 0
@@ -64,7 +64,7 @@ class Drain:
             return
         # uvicorn makes each connection by what its configuration says at that moment.
         server.config.http_protocol_class = GuardedConnection
-        server.config.timeout_keep_alive = KEEP_ALIVE_S
+        server.config.timeout_keep_alive = self._keep_alive_s
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._on_signal, number, server, handler)

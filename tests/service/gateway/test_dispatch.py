@@ -163,6 +163,8 @@ def test_other_origins_may_call_only_where_cors_is_set() -> None:
     preflight = ask(app, "OPTIONS", "/echo", origin="https://a.example")
     assert preflight.status == 204
     assert preflight.headers["access-control-allow-methods"] == "POST"
+    allowed = preflight.headers["access-control-allow-headers"].split(", ")
+    assert {"authorization", "content-encoding", "traceparent", "tracestate"} <= set(allowed)
     assert ask(app, "GET", "/hello", origin="https://a.example").headers["access-control-allow-origin"]
     assert "access-control-allow-origin" not in ask(app, "GET", "/hello", origin="https://b.example").headers
 

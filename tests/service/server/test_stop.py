@@ -143,6 +143,18 @@ def test_first_it_says_not_ready_then_it_closes(launch: StartServer) -> None:
         connection.close()
 
 
+def test_an_idle_connection_is_closed_after_the_time_that_is_set(launch: StartServer) -> None:
+    """A client that says nothing more is told so by the end of its connection, long before the default of 75 s."""
+    server = launch(keep_alive_s=1, **QUIET)
+    connection = server.connect()
+    connection.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+    answer = b""
+    while part := connection.recv(1000):  # ends at the connection's end; a timeout of 10 s would raise
+        answer += part
+    connection.close()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 def test_what_waits_in_the_backlog_is_answered(launch: StartServer) -> None:
     """Connections that the kernel has accepted and the worker has not are answered before it ends."""
     server = launch(**QUIET)
