@@ -116,7 +116,9 @@ def as_png(pixels: NDArray[np.uint8]) -> bytes:
 
 def try_corpus(folders: Sequence[Path], seconds: float) -> None:
     """Prepare glyphs of fonts, in both polarities, cut and blurred, until the time is over; say what raised."""
-    fonts = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in (".ttf", ".otf", ".pfb"))
+    fonts = sorted(
+        path for folder in folders for path in folder.rglob("*") if path.suffix in (".ttf", ".otf", ".pfb", ".woff")
+    )
     started, count, faults = time.monotonic(), 0, 0
     for picture, name in glyphs(fonts, np.random.default_rng(0)):
         try:
