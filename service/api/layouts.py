@@ -35,8 +35,8 @@ def to_uint8(values: NDArray[Any], *, is_float: bool, owner: str = "the data of 
 
     Args:
         values: at least one, of any dtype.
-        is_float: they are meant as floating point numbers. From 0 to 1 these would be ambiguous: whole, 1 could be
-            full ink, or next to none.
+        is_float: the caller calls them floating point numbers. Then 0 to 1 is ambiguous even where all are whole:
+            1 could be full ink, or next to none.
         owner: whose values, for errors.
 
     Raises:
@@ -47,15 +47,16 @@ def to_uint8(values: NDArray[Any], *, is_float: bool, owner: str = "the data of 
     if values.dtype.kind not in "iuf":
         raise RequestError(f"{owner} must be numbers; {EXPECTED}")
     low, high = values.min(), values.max()
-    if (is_float or values.dtype.kind == "f") and low >= 0 and 0 < high <= 1:
+    if not (low >= 0 and high <= 255):  # not the other way round: NaN is neither
+        raise RequestError(f"{owner} runs from {low} to {high}; {EXPECTED}")
+    whole: NDArray[np.uint8] = values.astype(np.uint8)
+    has_fractions = values.dtype.kind == "f" and not (whole == values).all()
+    if 0 < high <= 1 and (is_float or has_fractions):
         raise RequestError(
             f"{owner} lies between 0 and 1, which is ambiguous: full ink may be 1 or 255; {EXPECTED}: multiply by 255 "
             "and round, or send integers"
         )
-    if not (low >= 0 and high <= 255):  # not the other way round: NaN is neither
-        raise RequestError(f"{owner} runs from {low} to {high}; {EXPECTED}")
-    whole: NDArray[np.uint8] = values.astype(np.uint8)
-    if values.dtype.kind == "f" and not (whole == values).all():
+    if has_fractions:
         raise RequestError(f"{owner} has fractions in it, such as {values[whole != values][0]}; {EXPECTED}: round them")
     return whole
 

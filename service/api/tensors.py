@@ -78,8 +78,10 @@ def check_input(name: object, datatype: object, shape: object, image_shape: tupl
         raise RequestError(f"the input is named {shown(name)}, expected 'images' or 'pictures'")
     if not isinstance(datatype, str) or datatype not in types:
         raise RequestError(f"input {name!r} has datatype {shown(datatype)}, expected {_one_of(types)}")
-    if not (isinstance(shape, list) and shape and all(type(n) is int for n in shape)) or (
-        tuple(shape[1:]) not in tails or shape[0] < 1
+    if (
+        not (isinstance(shape, list) and set(map(type, shape)) == {int})  # True is no length, though an int
+        or tuple(shape[1:]) not in tails
+        or shape[0] < 1
     ):
         shapes = _one_of([["N", *tail] for tail in tails])
         raise RequestError(f"input {name!r} has shape {shown(shape)}, expected {shapes} with N of 1 or more")
@@ -113,10 +115,12 @@ def unpack(given: InputTensor, data: bytes | memoryview) -> Tensor:
     """
     if given.name == "pictures":
         return _unpack_pictures(memoryview(data), given.shape[0])
-    dtype = TYPES[given.datatype]
-    expected = math.prod(given.shape) * dtype.itemsize
-    if len(data) != expected:
-        raise RequestError(f"'images' has {len(data)} bytes, expected {expected} for {given.datatype} {given.shape}")
+    _, datatype, shape, image_shape = given
+    dtype = TYPES[datatype]
+    if len(data) != (expected := math.prod(shape) * dtype.itemsize):
+        raise RequestError(f"'images' has {len(data)} bytes, expected {expected} for {datatype} {shape}")
+    if datatype == "UINT8":  # nothing to look at: each byte is a pixel
+        return np.frombuffer(data, np.uint8).reshape(shape[0], *image_shape)
     return given.images(np.frombuffer(data, dtype))
 
 
