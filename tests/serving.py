@@ -58,11 +58,20 @@ class Server:
 StartServer = Callable[..., Server]
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a port of the loopback interface on which nothing listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port of the loopback interface on which nothing listens now, and never the same twice.
+
+    Two servers that start side by side would share a port, and the log that is named by it.
+    """
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port: int = listener.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def start_server(folder: Path, command: tuple[str, ...] = OURS, *, wait: bool = True, **settings: object) -> Server:
