@@ -19,7 +19,9 @@ SIZES = {
     "gauge_all": 64 * KIB,
     "gauge_livemax": 64 * KIB,
     "gauge_livesum": 64 * KIB,
+    "gauge_max": 64 * KIB,
 }
+LASTING = ("counter", "histogram", "gauge_max")  # what a worker leaves to its successor
 
 
 class MetricFiles:
@@ -58,7 +60,7 @@ class MetricFiles:
             return
         self._taken.discard(slot)
         for kind, size in SIZES.items():
-            if kind.startswith("gauge"):
+            if kind not in LASTING:
                 with suppress(OSError), self._path(kind, slot).open("r+b") as file:
                     file.write(bytes(size))
 

@@ -104,6 +104,8 @@ def test_a_temporary_folder_that_fills_up_costs_no_worker(tmp_path: Path) -> Non
             for _ in range(8):  # some for each worker
                 assert ask(port, path)[0] < 500
         assert children.read_text().split() == workers
+        made = {path.name.rsplit("_", 1)[0] for path in Path(f"/proc/{process.pid}/root{tmp_path}").rglob("*.db")}
+        assert made == set(SIZES)  # a kind that is not listed is not allocated either
         wait_for(lambda: counted(port) == 9)  # a worker counts an answer after it has sent it
         os.kill(int(workers[0]), signal.SIGKILL)
         wait_for(lambda: len(children.read_text().split()) == 2 and workers[0] not in children.read_text().split())
