@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +24,7 @@ import httpx
 import numpy as np
 from PIL import Image, ImageDraw
 
+from benchmarks.servers import Server, running
 from service.model.artifact import latest_version
 from service.settings import SHIPPED_MODEL
 from training.data.hands import load_hands
@@ -39,7 +38,6 @@ SIGNS = 60  # pictures without a digit, of each side
 KINDS = ("underlined", "circled", "struck")
 OPERATOR = {"Authorization": "Bearer operator"}
 CALLER = {"Authorization": "Bearer caller"}
-START_LIMIT_S = 120
 
 
 class Drawn(NamedTuple):
@@ -67,60 +65,35 @@ def run(folder: Path, model: Path, data: Path, taught: list[Drawn], others: list
     shutil.copytree(base, folder / "digits" / "1")
     manifest = json.loads((folder / "digits" / "1" / "manifest.json").read_text())
     (folder / "digits" / "1" / "manifest.json").write_text(json.dumps(manifest | {"version": "1"}))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    server = start(folder, port)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            wait(client)
-            before = score(client, others)
-            count = correct(client, taught)
-            print(f"{count} of {len(taught)} answers corrected over HTTP, and accepted by the operator")
-            started = time.perf_counter()
-            teach(folder, data)
-            print(f"learnt in {time.perf_counter() - started:.0f} s, pools, parity proof and gate included")
-            load(client)
-            after = score(client, others)
-            print(
-                f"digits of {WRITERS - TAUGHT} other writers, never shown: {before[0]} right before, {after[0]} after"
-            )
-            print(f"signs of theirs that are no digit: {before[1]} rejected before, {after[1]} after")
-            manifest = json.loads((folder / "digits" / "2" / "manifest.json").read_text())
-            for name in ("new", "old", "hands", "others"):
-                print(f"gate, {name}: {json.dumps(manifest['gate'][name])}")
-            print(f"membership attack on version 2: {json.dumps(manifest['membership'])}")
-    finally:
-        server.terminate()
-        server.wait()
+    with running(server(folder), workers=2) as served, httpx.Client(base_url=served.url, timeout=60) as client:
+        before = score(client, others)
+        count = correct(client, taught)
+        print(f"{count} of {len(taught)} answers corrected over HTTP, and accepted by the operator")
+        started = time.perf_counter()
+        teach(folder, data)
+        print(f"learnt in {time.perf_counter() - started:.0f} s, pools, parity proof and gate included")
+        load(client)
+        after = score(client, others)
+        print(f"digits of {WRITERS - TAUGHT} other writers, never shown: {before[0]} right before, {after[0]} after")
+        print(f"signs of theirs that are no digit: {before[1]} rejected before, {after[1]} after")
+        manifest = json.loads((folder / "digits" / "2" / "manifest.json").read_text())
+        for name in ("new", "old", "hands", "others"):
+            print(f"gate, {name}: {json.dumps(manifest['gate'][name])}")
+        print(f"membership attack on version 2: {json.dumps(manifest['membership'])}")
 
 
-def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    """Start a service of two workers, which takes corrections, on a copy of the model."""
+def server(folder: Path) -> Server:
+    """Describe a service that takes corrections, on a copy of the model."""
     settings = {
         "MODEL": folder / "digits",
-        "WORKERS": 2,
         "API_KEY": "caller",
         "REPOSITORY_API": "true",
         "FEEDBACK": folder / "corrections",
         "FEEDBACK_KEY": "operator",
         "FEEDBACK_PER_MINUTE": 100_000,
     }
-    environment = {**os.environ, **{f"DIGITS_{name}": str(value) for name, value in settings.items()}}
-    with (folder / "log").open("wb") as log:
-        command = [sys.executable, "-m", "service", "--port", str(port)]
-        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-
-
-def wait(client: httpx.Client) -> None:
-    """Return when the service is ready."""
-    limit = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < limit:
-        try:
-            if client.get("/readyz").is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise SystemExit("error: the service did not start")
+    environment = {f"DIGITS_{name}": str(value) for name, value in settings.items()}
+    return Server("this service", ("-m", "service", "--port={port}"), "/readyz", "/livez", {}, environment)
 
 
 def ask(client: httpx.Client, one: Drawn) -> tuple[str, bool]:
