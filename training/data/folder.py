@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -80,19 +81,39 @@ def scores(answers: list[Answer], folder: Path) -> list[Score]:
 def contact_sheet(answers: list[Answer], path: Path) -> int:
     """Draw what came in, what the network saw and what was said, for the wrong answers; returns how many there are."""
     wrong = [answer for answer in answers if not answer.right]
-    shown = wrong[:SHEET_LIMIT]
+    draw_sheet(
+        [
+            Shown(thumbnail(one.path), f"{one.label}: {one.path.name[:14]}", one.seen, one.said)
+            for one in wrong[:SHEET_LIMIT]
+        ],
+        path,
+    )
+    return len(wrong)
+
+
+class Shown(NamedTuple):
+    """One picture on a sheet: as it came, uint8 [H, W, 3], and as the network saw it, [28, 28] or [28, 28, 3]."""
+
+    came: NDArray[np.uint8]
+    came_title: str
+    seen: NDArray[np.uint8]
+    seen_title: str
+    colour: str = "black"
+
+
+def draw_sheet(shown: Sequence[Shown], path: Path) -> None:
+    """Draw pictures side by side with what the network saw, as a PNG."""
     rows = max(1, -(-len(shown) // SHEET_COLUMNS))
     figure = Figure(figsize=(2.4 * SHEET_COLUMNS, 1.5 * rows + 0.4), layout="constrained")
     places = figure.subplots(rows, 2 * SHEET_COLUMNS, squeeze=False)
     for axes in places.flat:
         axes.set_axis_off()
-    for answer, (came_in, was_seen) in zip(shown, places.reshape(-1, 2), strict=False):
-        came_in.imshow(thumbnail(answer.path))
-        was_seen.imshow(answer.seen, cmap="gray", vmin=0, vmax=255)
-        came_in.set_title(f"{answer.label}: {answer.path.name[:14]}", fontsize=6)
-        was_seen.set_title(answer.said, fontsize=6)
+    for one, (came_in, was_seen) in zip(shown, places.reshape(-1, 2), strict=False):
+        came_in.imshow(one.came)
+        was_seen.imshow(one.seen, cmap="gray", vmin=0, vmax=255)
+        came_in.set_title(one.came_title, fontsize=6, color=one.colour)
+        was_seen.set_title(one.seen_title, fontsize=6)
     figure.savefig(path, dpi=110, metadata={"Software": None})
-    return len(wrong)
 
 
 def _pictures(folder: Path) -> Iterator[Path]:

@@ -8,16 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from matplotlib.figure import Figure
-from PIL import Image
-
 from service.feedback.correction import NO_DIGIT, Correction, Kept, State
 from service.feedback.entry import SEEN
 from training.data.feedback import Feedback
-from training.data.folder import thumbnail
+from training.data.folder import Shown, draw_sheet, thumbnail
 
-COLUMNS = 6
 MOST_SHOWN = 120
 SURE_Z = 1.959964  # of the normal distribution: 95 % lie within
 
@@ -79,21 +74,20 @@ def feedback_sheet(found: Feedback, folder: Path, path: Path) -> int:
     """Draw each correction as it came and as it was seen, the disputed first; returns how many are shown."""
     order = sorted(found.kept, key=lambda each: (each.disputed is None, each.state is State.DROPPED))
     shown = order[:MOST_SHOWN]
-    rows = max(1, -(-len(shown) // COLUMNS))
-    figure = Figure(figsize=(2.4 * COLUMNS, 1.6 * rows + 0.4), layout="constrained")
-    places = figure.subplots(rows, 2 * COLUMNS, squeeze=False)
-    for axes in places.flat:
-        axes.set_axis_off()
-    for each, (came_in, was_seen) in zip(shown, places.reshape(-1, 2), strict=False):
-        entry = folder / each.state / each.correction.id
-        came_in.imshow(thumbnail(entry / each.correction.picture))
-        was_seen.imshow(_seen(entry), cmap="gray", vmin=0, vmax=255)
-        colour = "red" if each.disputed and each.state is State.WAITING else "black"
-        came_in.set_title(f"{_label(each.correction)}, {each.state.value}", fontsize=6, color=colour)
-        was_seen.set_title(f"answered {_answered(each.correction)}", fontsize=6)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    draw_sheet([_shown(each, folder / each.state / each.correction.id) for each in shown], path)
     return len(shown)
+
+
+def _shown(kept: Kept, entry: Path) -> Shown:
+    one = kept.correction
+    return Shown(
+        thumbnail(entry / one.picture),
+        f"{_label(one)}, {kept.state.value}",
+        thumbnail(entry / SEEN),
+        f"answered {_answered(one)}",
+        "red" if kept.disputed and kept.state is State.WAITING else "black",
+    )
 
 
 def _label(one: Correction) -> str:
@@ -102,14 +96,6 @@ def _label(one: Correction) -> str:
 
 def _answered(one: Correction) -> str:
     return one.rejected or NO_DIGIT if one.answered is None else one.answered
-
-
-def _seen(entry: Path) -> np.ndarray:
-    try:
-        with Image.open(entry / SEEN) as picture:
-            return np.asarray(picture.convert("L"))
-    except (OSError, ValueError):
-        return np.zeros((28, 28), np.uint8)
 
 
 def _by_number(version: str) -> tuple[int, str]:
