@@ -13,6 +13,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from service.api.health import TEXT
+from service.api.picture_bodies import media_type
 from service.api.predict import Shares
 from service.api.schemas import Fact
 from service.contract import JSON, MAX_IMAGES
@@ -71,8 +72,7 @@ class InnerApp:
         """Answer as the application does; its errors come in the form of ours, without what they quote."""
         body = b""
         if request.method not in WITHOUT_BODY:
-            kind = request.content_type.partition(";")[0].strip().lower()
-            if kind != "application/json":
+            if media_type(request) != "application/json":
                 raise UnsupportedType(f"the Content-Type is {request.content_type[:100]!r}, expected application/json")
             body = await request.body()
             if self._check is not None:

@@ -19,6 +19,7 @@ from service.api.feedback_types import (
     DecisionAnswer,
     DeletedAnswer,
 )
+from service.api.picture_bodies import media_type
 from service.api.predict import PictureRoutes
 from service.contract import FORM, JSON, MAX_PICTURES
 from service.errors import (
@@ -98,7 +99,7 @@ class FeedbackRoutes:
     async def correct(self, request: Request) -> Reply:
         """Keep one correction; who sends the same twice gets the same answer."""
         self._desk.admit(request.client)
-        kind = request.content_type.partition(";")[0].strip().lower()
+        kind = media_type(request)
         if kind == JSON:
             said, label = await self._by_id(_json(await request.body()))
         elif kind == FORM:
@@ -130,7 +131,7 @@ class FeedbackRoutes:
 
     async def decide(self, request: Request) -> Reply:
         """Note that a person has accepted or dropped a correction, or wants to think again."""
-        if request.content_type.partition(";")[0].strip().lower() != JSON:
+        if media_type(request) != JSON:
             raise UnsupportedType(f"the Content-Type is {request.content_type[:100]!r}, expected {JSON}")
         content = _json(await request.body())
         wanted, state = content.get("id"), content.get("state")

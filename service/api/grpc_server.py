@@ -17,7 +17,7 @@ from service import __version__
 from service.api import grpc_messages as messages
 from service.api.grpc_inbox import Inbox
 from service.errors import ConfigurationError, NotFound, Overloaded, RequestError, ServiceError
-from service.gateway.access import Keys, RequestIds
+from service.gateway.access import Keys, request_id_of
 from service.gateway.deadline import no_answer
 from service.server.http2_relay import Relay
 
@@ -78,7 +78,6 @@ class GrpcServer:
     def __init__(self, settings: Settings, limits: BodyLimits) -> None:
         self._settings = settings
         self._keys = Keys(key.get_secret_value() for key in settings.api_key)
-        self._ids = RequestIds()
         self._inbox = Inbox(limits, settings.body_s)
         self._listener: socket.socket | None = None
         self._draining = asyncio.Event()
@@ -170,7 +169,7 @@ class GrpcServer:
     async def _call(self, name: str, method: Method, _: Any, context: Any) -> bytes:
         started = perf_counter()
         headers = _headers(context)
-        request_id = self._ids.of(headers)
+        request_id = request_id_of(headers)
         answer, held, status = b"", 0, 499  # 499: the client left, as nginx counts it
         try:
             if self._keys and not method.is_open:

@@ -30,14 +30,13 @@ def layouts(image_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return (image_shape, (1, *image_shape), (*image_shape, 1), (math.prod(image_shape),))
 
 
-def to_uint8(values: NDArray[Any], *, is_float: bool, owner: str = "the data of 'images'") -> NDArray[np.uint8]:
+def to_uint8(values: NDArray[Any], *, is_float: bool) -> NDArray[np.uint8]:
     """Return pixels as uint8, in the shape that they have.
 
     Args:
         values: at least one, of any dtype.
         is_float: the caller calls them floating point numbers. Then 0 to 1 is ambiguous even where all are whole:
             1 could be full ink, or next to none.
-        owner: whose values, for errors.
 
     Raises:
         RequestError: they are no whole numbers from 0 to 255, or ambiguous.
@@ -45,23 +44,25 @@ def to_uint8(values: NDArray[Any], *, is_float: bool, owner: str = "the data of 
     if values.dtype == np.uint8:
         return values
     if values.dtype.kind not in "iuf":
-        raise RequestError(f"{owner} must be numbers; {EXPECTED}")
+        raise RequestError(f"the data of 'images' must be numbers; {EXPECTED}")
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= 255):  # not the other way round: NaN is neither
-        raise RequestError(f"{owner} runs from {low} to {high}; {EXPECTED}")
+        raise RequestError(f"the data of 'images' runs from {low} to {high}; {EXPECTED}")
     whole: NDArray[np.uint8] = values.astype(np.uint8)
     has_fractions = values.dtype.kind == "f" and not (whole == values).all()
     if 0 < high <= 1 and (is_float or has_fractions):
         raise RequestError(
-            f"{owner} lies between 0 and 1, which is ambiguous: full ink may be 1 or 255; {EXPECTED}: multiply by 255 "
-            "and round, or send integers"
+            "the data of 'images' lies between 0 and 1, which is ambiguous: full ink may be 1 or 255; "
+            f"{EXPECTED}: multiply by 255 and round, or send integers"
         )
     if has_fractions:
-        raise RequestError(f"{owner} has fractions in it, such as {values[whole != values][0]}; {EXPECTED}: round them")
+        raise RequestError(
+            f"the data of 'images' has fractions in it, such as {values[whole != values][0]}; {EXPECTED}: round them"
+        )
     return whole
 
 
-def from_nested(data: Any, owner: str = "the data of 'images'") -> NDArray[Any]:
+def from_nested(data: Any) -> NDArray[Any]:
     """Return nested lists, as JSON has them, as an array of whatever dtype.
 
     Raises:
@@ -70,4 +71,4 @@ def from_nested(data: Any, owner: str = "the data of 'images'") -> NDArray[Any]:
     try:
         return np.array(data)
     except (ValueError, RecursionError, OverflowError) as error:
-        raise RequestError(f"{owner} is not a regular array ({str(error)[:100]})") from error
+        raise RequestError(f"the data of 'images' is not a regular array ({str(error)[:100]})") from error

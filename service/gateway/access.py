@@ -88,16 +88,13 @@ class Origins:
         )
 
 
-class RequestIds:
-    """Takes the caller's X-Request-ID where it is harmless, else makes one that nobody can guess.
+def request_id_of(headers: dict[bytes, bytes]) -> bytes:
+    """Return the caller's X-Request-ID where it is harmless, else one that nobody can guess.
 
-    An id stands for an answer, which may be corrected by whoever knows it.
+    An id stands for an answer, which may be corrected by whoever knows it. It is 1 to 128 printable ASCII bytes without
+    a space.
     """
-
-    @staticmethod
-    def of(headers: dict[bytes, bytes]) -> bytes:
-        """Return 1 to 128 printable ASCII bytes without a space."""
-        given = headers.get(b"x-request-id")
-        if given is not None and _REQUEST_ID.fullmatch(given):
-            return given
-        return os.urandom(12).hex().encode()
+    given = headers.get(b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return os.urandom(12).hex().encode()

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from service.errors import MethodNotAllowed, NotFound, Overloaded, ServiceError
-from service.gateway.access import Keys, Origins, RequestIds
+from service.gateway.access import Keys, Origins, request_id_of
 from service.gateway.coding import PAYS, compressed
 from service.gateway.deadline import Deadline
 from service.gateway.messages import (
@@ -101,7 +101,6 @@ class Gateway:
         self._keys = Keys(key.get_secret_value() for key in settings.api_key)
         self._operators = Keys((key.get_secret_value() for key in settings.feedback_key), "DIGITS_FEEDBACK_KEY")
         self._origins = Origins(settings.cors_origins)
-        self._ids = RequestIds()
         self._routes: dict[str, _Path] = {}
         self._on_startup: list[Callable[[], Awaitable[None] | None]] = []
         self._metrics: Metrics | None = None
@@ -158,7 +157,7 @@ class Gateway:
         route = self._routes.get(request.path)
         if route is None and request.path.endswith("/") and (route := self._routes.get(request.path[:-1])) is not None:
             request.path = request.path[:-1]
-        request_id = request.id = self._ids.of(request.headers)
+        request_id = request.id = request_id_of(request.headers)
         try:
             with Deadline(request, self._timeout_s, self._pace):
                 reply = await self._find(route, request)(request)

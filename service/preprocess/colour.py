@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEEN: Final = 96  # pixels: longer side on which the mixture is chosen
+PLAIN: Final = np.array([0.299, 0.587, 0.114])  # shares of red, green and blue in grey (ITU-R BT.601)
 BETTER: Final = 2.0  # times the contrast of plain grey, from which on another mixture is worth leaving it
 
 
@@ -48,6 +49,5 @@ def _best_mixture(picture: NDArray[np.uint8]) -> NDArray[np.float64] | None:
     spread = (details.T @ details / len(details)).astype(np.float64)
     mixture = np.linalg.eigh(spread)[1][:, -1]
     mixture /= np.abs(mixture).sum() * (1 if mixture.sum() >= 0 else -1)
-    plain = np.array([0.299, 0.587, 0.114])
-    gain = mixture @ spread @ mixture, plain @ spread @ plain
+    gain = mixture @ spread @ mixture, PLAIN @ spread @ PLAIN
     return mixture if gain[0] > BETTER**2 * gain[1] + 1 else None

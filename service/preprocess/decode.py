@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from service.contract import FORMAT_TITLES, FORMATS
 from service.errors import PictureTooLarge, UndecodablePicture
+from service.preprocess.colour import PLAIN
 
 MAX_PIXELS: Final = 50_000_000
 WORK_SIDE: Final = 640  # longest side, in pixels, that the rest of the pipeline ever sees
@@ -23,7 +24,6 @@ _EXIF: Final = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # 
 SAMPLE: Final = 64  # longer side, in pixels, of what is looked at for colour
 COLOUR: Final = 24  # levels between a pixel's channels from which on it is coloured
 LOOKED_AT: Final = 4096  # opaque pixels, about, by which the background of a picture with holes is chosen
-_GREY: Final = np.array([0.299, 0.587, 0.114])
 _LEVELS: Final = np.arange(256, dtype=np.uint16)
 COLOURED: Final = 0.002  # share of coloured pixels from which on the colours are kept
 
@@ -87,11 +87,7 @@ def _to_pixels(picture: Image.Image, work_side: int) -> Pixels:
         picture = _eight_bits(picture)
     factor = -(-max(picture.size) // work_side)
     if picture.has_transparency_data:
-        coloured = picture if picture.mode == "RGBA" else picture.convert("RGBA")
-        if factor > 1:
-            return _turned(_on_contrast(np.asarray(coloured.convert("RGBa").reduce(factor))), orientation)
-        premultiplied = cv2.cvtColor(np.asarray(coloured), cv2.COLOR_RGBA2mRGBA).astype(np.uint8, copy=False)
-        return _turned(_on_contrast(premultiplied), orientation)
+        return _turned(_on_contrast(_premultiplied(picture, factor)), orientation)
     if picture.mode not in ("L", "RGB"):
         picture = picture.convert("L" if picture.mode == "1" else "RGB")
     pixels = np.asarray(_reduced(picture, factor))
@@ -104,6 +100,15 @@ def _to_pixels(picture: Image.Image, work_side: int) -> Pixels:
 
 def _reduced(picture: Image.Image, factor: int) -> Image.Image:
     return picture.reduce(factor) if factor > 1 else picture
+
+
+def _premultiplied(picture: Image.Image, factor: int) -> Pixels:
+    """Return colours times alpha, uint8 [height, width, 4]; OpenCV does it four times as fast as Pillow."""
+    if picture.mode != "RGBA":
+        picture = picture.convert("RGBA")
+    if factor > 1:
+        return np.asarray(picture.convert("RGBa").reduce(factor))
+    return cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGBA2mRGBA).astype(np.uint8, copy=False)
 
 
 def _turned(pixels: Pixels, orientation: int) -> Pixels:
@@ -152,7 +157,7 @@ def _on_contrast(pixels: Pixels) -> Pixels:
     opaque = colours.reshape(-1, 3)[solid[:: 1 + len(solid) // LOOKED_AT]]
     paper = 255
     if len(opaque):
-        low, middle, high = np.percentile(opaque @ _GREY, [2, 50, 98])
+        low, middle, high = np.percentile(opaque @ PLAIN, [2, 50, 98])
         mostly_paper = 2 * len(solid) > alpha.size and high - low > 64
         paper = int(middle) if mostly_paper else 0 if middle > 127 else 255
     below = cv2.LUT(alpha, ((255 - _LEVELS) * paper // 255).astype(np.uint8)).astype(np.uint8, copy=False)
