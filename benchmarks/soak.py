@@ -4,7 +4,7 @@
 
 Starts `python -m service` itself. Requests leave by a fixed schedule, whatever the answers do, and a latency counts
 from the moment that the schedule named, so that a stall shows in all that it delayed. The status is 1 if a promise of
-docs/reliability.md does not hold.
+docs/lab/reliability.md does not hold.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class DigitService:
     def check() -> None:
         """Stop `bentoml serve` with one clear line, before any worker starts, where no worker could."""
         for name in unknown_variables():
-            logger.warning("%s is set, but there is no such setting; see the README's table", name)
+            logger.warning("%s is set, but there is no such setting; docs/operate.md lists all", name)
         try:
             artifact = load_artifact(_settings.model)
             providers_to_try(_settings.provider)
@@ -214,7 +214,7 @@ class DigitService:
             self.desk_opens = asyncio.get_running_loop().create_task(self.desk.open())
         self.configure(gateway, repository)
         # What was loaded at start stays: taking it out of the garbage collector's sight removes its full passes over
-        # that heap from the tail of the latency (docs/performance.md).
+        # that heap from the tail of the latency (docs/lab/performance.md).
         gc.collect()
         gc.freeze()
 

@@ -16,7 +16,7 @@ SHIPPED_MODEL = Path(__file__).resolve().parent.parent / "models" / "digits"
 
 
 class Settings(BaseSettings):
-    """Every setting of the service, with its default; the description is what the README's table says."""
+    """Every setting of the service, with its default; the description is what the table of docs/operate.md says."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 

@@ -48,7 +48,7 @@ def finetune(options: argparse.Namespace) -> None:
     elif options.watch:
         watch(job, enough=options.enough, every_s=options.every)
     else:
-        logger.info("published %s; restart the service, or load it live (docs/finetuning.md)", run_finetuning(job))
+        logger.info("published %s; restart the service, or load it live (docs/finetune.md)", run_finetuning(job))
 
 
 def feedback(options: argparse.Namespace) -> None:

@@ -1,1 +1,1 @@
-"""Chaos: what a service meets in production, all of it on purpose; each promise of docs/reliability.md is one check."""
+"""Chaos: what a service meets in production, all of it on purpose; each promise of docs/lab/reliability.md is one check."""

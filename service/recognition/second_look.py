@@ -1,7 +1,7 @@
 """Test-time augmentation where it pays: the network sees doubtful images again, moved by one pixel each way.
 
 Max-pooling makes the logits depend on where a stroke lies among the pools' blocks; the mean over nine places does not.
-It mends about one wrong answer in twelve on real hands (docs/training.md).
+It mends about one wrong answer in twelve on real hands (docs/train.md).
 """
 
 from __future__ import annotations

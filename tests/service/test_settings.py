@@ -1,4 +1,4 @@
-"""Settings come from the environment alone, are checked at start, and are what the README says."""
+"""Settings come from the environment alone, are checked at start, and are what docs/operate.md says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from service.errors import ConfigurationError
 from service.settings import PREFIX, Settings, load_settings, unknown_variables
 
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "operate.md"
 
 
 @pytest.fixture(autouse=True)
@@ -68,9 +68,9 @@ def test_typing_errors_are_noticed_and_kubernetes_own_variables_are_not() -> Non
     assert unknown_variables(environment) == ["DIGITS_TIMOUT_S"]
 
 
-def test_the_readme_lists_every_setting_with_its_default() -> None:
+def test_the_guide_lists_every_setting_with_its_default() -> None:
     """The settings table has one row for each field, with the default that the code has, and none besides."""
-    rows = dict(re.findall(r"^\| `DIGITS_(\w+)` \| ([^|]*) \|", README.read_text(), re.MULTILINE))
+    rows = dict(re.findall(r"^\| `DIGITS_(\w+)` \| ([^|]*) \|", GUIDE.read_text(), re.MULTILINE))
     assert set(rows) == {name.upper() for name in Settings.model_fields} | {"DATA"}
     for name, field in Settings.model_fields.items():
         shown = rows[name.upper()].strip().strip("`")

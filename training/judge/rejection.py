@@ -41,7 +41,7 @@ def fit_thresholds(logits: Tensor, labels: Tensor, rejected: Tensor) -> Threshol
 
     The free energy -log sum exp(logit) is the log-odds of "no digit" that training taught (see `train.with_none`). The
     most lenient threshold is taken that rejects enough of what is no digit: each stricter one was measured to lose more
-    of other people's digits than of MNIST's (docs/training.md).
+    of other people's digits than of MNIST's (docs/train.md).
     The logits are those that the service judges by (see `measure.served_logits`).
 
     Raises:

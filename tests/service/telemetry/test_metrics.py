@@ -178,7 +178,7 @@ def test_a_dead_worker_leaves_its_counts_but_not_its_present(busy: Server) -> No
 
 
 def test_every_metric_is_described(busy: Server) -> None:
-    """docs/deploy.md names each of our metrics, and none that does not exist."""
+    """docs/operate.md names each of our metrics, and none that does not exist."""
     exported = set(re.findall(r"^# TYPE (digits_\w+)", scrape(busy), re.MULTILINE))
-    described = set(re.findall(r"^\| `(digits_\w+)", (ROOT / "docs" / "deploy.md").read_text(), re.MULTILINE))
+    described = set(re.findall(r"^\| `(digits_\w+)", (ROOT / "docs" / "operate.md").read_text(), re.MULTILINE))
     assert exported == described
