@@ -1,1 +1,1 @@
-"""Chaos: what a service meets in production, all of it on purpose; each promise of docs/lab/reliability.md is one check."""
+"""Chaos tests: overload, faults, hostile requests. Each promise of docs/lab/reliability.md is one check."""

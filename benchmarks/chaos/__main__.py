@@ -1,4 +1,4 @@
-"""Chaos: what a service meets in production, all of it on purpose; each promise of docs/lab/reliability.md is one check.
+"""Chaos tests: overload, faults, hostile requests. Each promise of docs/lab/reliability.md is one check.
 
     python -m benchmarks.chaos [hostile fuzz slow overload stop kill rolling faults]
 

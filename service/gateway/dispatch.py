@@ -1,6 +1,6 @@
 """The outermost ASGI application: our routes answered directly, everything else handed to BentoML's own application.
 
-BentoML's middleware costs more than the whole answer (docs/lab/performance.md), so the routes that people call do not pass
+BentoML's middleware costs more than the whole answer (docs/lab/performance.md), so the public routes do not pass
 through it. What it does once for each process (start, health, metrics registry, the batchable API) stays with it.
 """
 
