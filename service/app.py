@@ -21,6 +21,7 @@ from service.api.explain import LookInside
 from service.api.feedback import FeedbackRoutes
 from service.api.grpc_extra import check_grpc
 from service.api.inference import Inference
+from service.api.kserve_v1 import KServeV1Routes
 from service.api.open_inference import InferenceRoutes
 from service.api.openapi import Description
 from service.api.page import Page
@@ -235,11 +236,13 @@ class DigitService:
         if self.grpc is not None:
             self.grpc.configure(inference, self.metrics)
         inference_routes = InferenceRoutes(inference, ["model_repository"] if repository else [])
+        v1_routes = KServeV1Routes(self.recogniser)
         routes = [
             *self.page.routes(),
             *pictures.routes(),
             *self.look_inside.routes(pictures),
             *inference_routes.routes(),
+            *v1_routes.routes(),
             *health.routes(),
             *bentoml_routes.routes(gateway.inner, self.check_images, metrics_open=self.settings.metrics_open),
             *(repository.routes() if repository else []),
@@ -248,7 +251,11 @@ class DigitService:
         outputs = [output["name"] for output in inference.metadata["outputs"]]
         known = facts(self.recogniser.manifest, self.settings, outputs)
         described = Description(routes, known, has_keys=bool(self.settings.api_key))
-        gateway.configure([*routes, described.route], self.metrics, inference_routes.missing)
+        gateway.configure(
+            [*routes, described.route],
+            self.metrics,
+            lambda path: inference_routes.missing(path) or v1_routes.missing(path),
+        )
 
     def feedback_routes(self, desk: FeedbackDesk, pictures: PictureRoutes) -> list[Route]:
         """Return the routes of corrections."""

@@ -18,6 +18,7 @@ TYPES: Final[dict[str, np.dtype[Any]]] = {
     "FP32": np.dtype("<f4"),
 }
 """Open Inference's names of the number types; the first is the one that the metadata names."""
+DATA: Final = "the data of 'images'"
 EXPECTED: Final = "expected whole numbers from 0 to 255, 0 background and 255 ink"
 
 
@@ -30,13 +31,14 @@ def layouts(image_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return (image_shape, (1, *image_shape), (*image_shape, 1), (math.prod(image_shape),))
 
 
-def to_uint8(values: NDArray[Any], *, is_float: bool) -> NDArray[np.uint8]:
+def to_uint8(values: NDArray[Any], *, is_float: bool, of: str = DATA) -> NDArray[np.uint8]:
     """Return pixels as uint8, in the shape that they have.
 
     Args:
         values: at least one, of any dtype.
         is_float: the caller calls them floating point numbers. Then 0 to 1 is ambiguous even where all are whole:
             1 could be full ink, or next to none.
+        of: what an error calls them.
 
     Raises:
         RequestError: they are no whole numbers from 0 to 255, or ambiguous.
@@ -44,26 +46,24 @@ def to_uint8(values: NDArray[Any], *, is_float: bool) -> NDArray[np.uint8]:
     if values.dtype == np.uint8:
         return values
     if values.dtype.kind not in "iuf":
-        raise RequestError(f"the data of 'images' must be numbers; {EXPECTED}")
+        raise RequestError(f"{of} must be numbers; {EXPECTED}")
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= 255):  # not the other way round: NaN is neither
-        raise RequestError(f"the data of 'images' runs from {low} to {high}; {EXPECTED}")
+        raise RequestError(f"{of} runs from {low} to {high}; {EXPECTED}")
     whole: NDArray[np.uint8] = values.astype(np.uint8)
     has_fractions = values.dtype.kind == "f" and not (whole == values).all()
     if 0 < high <= 1 and (is_float or has_fractions):
         raise RequestError(
-            "the data of 'images' lies between 0 and 1, which is ambiguous: full ink may be 1 or 255; "
+            f"{of} lies between 0 and 1, which is ambiguous: full ink may be 1 or 255; "
             f"{EXPECTED}: multiply by 255 and round, or send integers"
         )
     if has_fractions:
-        raise RequestError(
-            f"the data of 'images' has fractions in it, such as {values[whole != values][0]}; {EXPECTED}: round them"
-        )
+        raise RequestError(f"{of} has fractions in it, such as {values[whole != values][0]}; {EXPECTED}: round them")
     return whole
 
 
-def from_nested(data: Any) -> NDArray[Any]:
-    """Return nested lists, as JSON has them, as an array of whatever dtype.
+def from_nested(data: Any, of: str = DATA) -> NDArray[Any]:
+    """Return nested lists, as JSON has them, as an array of whatever dtype; `of` is what an error calls them.
 
     Raises:
         RequestError: the lists are not regular, or nested too deep.
@@ -71,4 +71,4 @@ def from_nested(data: Any) -> NDArray[Any]:
     try:
         return np.array(data)
     except (ValueError, RecursionError, OverflowError) as error:
-        raise RequestError(f"the data of 'images' is not a regular array ({str(error)[:100]})") from error
+        raise RequestError(f"{of} is not a regular array ({str(error)[:100]})") from error

@@ -11,13 +11,14 @@ from typing import Any, get_type_hints
 from service import __version__
 from service.api.schemas import Json, describe_types
 from service.contract import FORM, JSON, PICTURE_TYPES
-from service.gateway.messages import ErrorAnswer, ErrorV2Answer, Reply, Request, json_reply
-from service.gateway.route import Content, Route, is_v2
+from service.gateway.messages import ErrorAnswer, PlainErrorAnswer, Reply, Request, json_reply
+from service.gateway.route import Content, Route, has_plain_errors
 
 DESCRIPTION = (
     "Send a picture, get a digit. `/predict` and `/predict_batch` take picture files, the `/v2` routes are the Open "
-    "Inference Protocol: `pictures` are answered as by `/predict`, `images` get the network's own outputs. Every "
-    "answer has an `X-Request-ID`, which the caller may choose: printable ASCII, at most 128."
+    "Inference Protocol: `pictures` are answered as by `/predict`, `images` get the network's own outputs; the `/v1` "
+    "routes are KServe's older protocol. Every answer has an `X-Request-ID`, which the caller may choose: printable "
+    "ASCII, at most 128."
 )
 REQUEST_ID = {"X-Request-ID": {"schema": {"type": "string", "maxLength": 128}}}
 
@@ -45,7 +46,7 @@ class Description:
 
 def describe(routes: Sequence[Route], known: Mapping[str, Json], *, has_keys: bool) -> Json:
     """Write the document of these routes."""
-    types: dict[str, Any] = {"": ErrorAnswer, "v2": ErrorV2Answer}
+    types: dict[str, Any] = {"": ErrorAnswer, "plain": PlainErrorAnswer}
     for route in routes:
         for part, content in (("answer", route.answer), ("body", route.body or {})):
             types |= {f"{part} {route.name} {kind}": one for kind, one in content.items()}
@@ -68,7 +69,7 @@ def describe(routes: Sequence[Route], known: Mapping[str, Json], *, has_keys: bo
 
 
 def _operation(route: Route, schemas: Mapping[str, Json]) -> Json:
-    error = {JSON: {"schema": schemas["v2" if is_v2(route.path) else ""]}}
+    error = {JSON: {"schema": schemas["plain" if has_plain_errors(route.path) else ""]}}
     answer = _content(f"answer {route.name}", route.answer, schemas)
     operation: Json = {
         "operationId": route.name,

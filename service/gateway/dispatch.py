@@ -33,7 +33,7 @@ from service.gateway.messages import (
     send_reply,
 )
 from service.gateway.pace import PaceLimits
-from service.gateway.route import Handler, Route, is_v2
+from service.gateway.route import Handler, Route, has_plain_errors
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -164,13 +164,13 @@ class Gateway:
                 if len(reply.body) >= PAYS and reply.content_type == JSON:
                     reply = await compressed(reply, request.headers.get(b"accept-encoding", b""))
         except ServiceError as error:
-            reply = error_reply(error, v2=is_v2(request.path))
+            reply = error_reply(error, plain=has_plain_errors(request.path))
         except Disconnected:
             reply = None
         except Exception as error:
             logger.exception("unexpected %s", type(error).__name__, extra={"of_request": request_id.decode()})
             problem = ServiceError("unexpected error; the server's log has the details under the X-Request-ID")
-            reply = error_reply(problem, v2=is_v2(request.path))
+            reply = error_reply(problem, plain=has_plain_errors(request.path))
         finally:
             request.release()
         if reply is not None:

@@ -64,8 +64,8 @@ class ErrorAnswer(TypedDict):
     error: ErrorDetail
 
 
-class ErrorV2Answer(TypedDict):
-    """What went wrong, on a route of the Open Inference Protocol."""
+class PlainErrorAnswer(TypedDict):
+    """What went wrong, on a route of KServe's protocols."""
 
     error: str
 
@@ -252,8 +252,8 @@ def error_content(error: ServiceError) -> ErrorAnswer:
     return {"error": {"code": error.code, "message": str(error)}}
 
 
-def error_reply(error: ServiceError, *, v2: bool = False) -> Reply:
-    """Turn an error into its answer: `{"error": {code, message}}`, or V2's `{"error": message}`."""
+def error_reply(error: ServiceError, *, plain: bool = False) -> Reply:
+    """Turn an error into its answer: `{"error": {code, message}}`, or KServe's `{"error": message}`."""
     headers: tuple[Header, ...] = ()
     if isinstance(error, Overloaded | TooManyRequests):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)
@@ -263,7 +263,7 @@ def error_reply(error: ServiceError, *, v2: bool = False) -> Reply:
         headers = ((b"accept-encoding", b"gzip, deflate"),)
     elif error.status == 401:
         headers = ((b"www-authenticate", b"Bearer"),)
-    content: ErrorAnswer | ErrorV2Answer = {"error": str(error)} if v2 else error_content(error)
+    content: ErrorAnswer | PlainErrorAnswer = {"error": str(error)} if plain else error_content(error)
     return json_reply(content, error.status, headers)
 
 

@@ -28,6 +28,10 @@ WITH_BODY: tuple[type[ServiceError], ...] = (RequestError, PayloadTooLarge, Unsu
 """What it may answer where there is a body."""
 
 
+_PROTOCOLS = ("/v1", "/v2")
+_BELOW_PROTOCOLS = ("/v1/", "/v2/")
+
+
 @dataclass(frozen=True)
 class Route:
     """One path and method.
@@ -72,6 +76,6 @@ class Route:
         return sorted({error.status for error in errors})
 
 
-def is_v2(path: str) -> bool:
-    """Tell whether a path is of the Open Inference Protocol, whose errors have a form of their own."""
-    return path == "/v2" or path.startswith("/v2/")
+def has_plain_errors(path: str) -> bool:
+    """Tell whether a path is of KServe's V1 or V2 (Open Inference) protocol, whose errors are `{"error": message}`."""
+    return path in _PROTOCOLS or path.startswith(_BELOW_PROTOCOLS)
