@@ -13,13 +13,15 @@ RUNTIME ?= $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help serve test test-service lint train export verify bench soak chaos figures protos image requirements clean
+.PHONY: help serve setup test test-service lint train export verify bench soak chaos figures protos image requirements clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 serve: $(SERVE)/$(INSTALLED)  ## set up what serves (no torch) and serve the shipped model on port 3000
 	$(SERVE)/bin/python -m service --port $(PORT)
+
+setup: $(DEV)/$(INSTALLED)  ## set up what trains, tests and lints (with PyTorch) in .venv-dev
 
 test: $(DEV)/$(INSTALLED)  ## set up everything and run the tests
 	$(DEV)/bin/python -m pytest
