@@ -13,7 +13,7 @@ RUNTIME ?= $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help serve setup test test-service lint train export verify bench soak chaos figures protos image requirements clean
+.PHONY: help serve setup test test-service lint train export verify bench soak chaos figures figures-check protos image requirements clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ chaos: $(DEV)/$(INSTALLED)  ## hostile requests, overload, killed workers, resta
 
 figures: $(DEV)/$(INSTALLED)  ## draw the figures of docs/ again, from the shipped model
 	$(DEV)/bin/python -m training.study.figures
+
+figures-check: $(DEV)/$(INSTALLED)  ## measure the figures of README and guides again, and say which have moved (8 minutes)
+	$(DEV)/bin/python -m benchmarks.figures
 
 protos: $(DEV)/$(INSTALLED)  ## compile the gRPC messages again, after a change of service/api/protos/*.proto
 	cd service/api/protos && $(abspath $(DEV))/bin/python -m grpc_tools.protoc -I. --descriptor_set_out=protos.binpb \
