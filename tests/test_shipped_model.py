@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from service.model.artifact import load_artifact
 from service.model.session import DigitSession
 from service.preprocess import prepare
 from service.recognition.second_look import look_twice
+from training.publish.card import render_card
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "models" / "digits"
@@ -46,6 +48,13 @@ def test_the_manifest_describes_the_file(session: DigitSession) -> None:
     assert f"{100 * extra['metrics']['test']['accuracy']:.2f} %" in card
     assert str(ROOT) not in card
     assert str(ROOT).encode() not in content
+
+
+def test_the_card_is_what_the_generator_writes() -> None:
+    """A change of the card's text is made in the generator, and the shipped card follows it."""
+    folder = MODELS / "1"
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert (folder / "README.md").read_text(encoding="utf-8") == render_card(manifest, with_diagram=True)
 
 
 def test_the_shipped_model_holds_what_the_project_promises(session: DigitSession) -> None:

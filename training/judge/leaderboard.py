@@ -93,7 +93,10 @@ def calibration_error(answers: Answers, pool: Pool, weights: NDArray[np.float64]
 
 def table(rows: Iterable[Row]) -> str:
     """Write rows as Markdown."""
-    lines = ["| source | pictures | right, % | rejected, % | wrong at 0.9 or more, % |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| source | images | right, % | rejected, % | wrong with confidence ≥ 0.9, % |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for row in rows:
         right = f"{100 * row.right:.1f}" if row.digits else ""
         name = row.name if row.digits else f"no digit: {row.name}"

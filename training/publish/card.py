@@ -14,21 +14,23 @@ CARD = "README.md"
 USE = """\
 ## Use
 
-For pictures that hold one handwritten digit, after `service.preprocess` (or in MNIST's own layout: white ink on black,
-20x20 pixels around the centre of mass). It is no reader of numbers with several digits, of letters, or of signatures,
-and was taught by American handwriting of the 1990s, by the hands that "Data" names where it is there, and by the shapes
-that `training/synth` adds (an up-stroke "1", a barred "7", a zero struck through). To some pictures that a person would
-not call a digit it gives a confident answer: how many are rejected, and how many are not, stands below. Do not let it
-decide alone where a mistake costs someone something."""
+For images that show one handwritten digit, prepared by `service.preprocess` (or in MNIST's layout: white ink on black,
+20x20 pixels around the centre of mass). Not for numbers of several digits, letters, or signatures.
+
+It was trained on American handwriting of the 1990s (MNIST), on the sources listed under "Data" if there are any, and on
+the shapes that `training/synth` adds: a "1" with an up-stroke, a barred "7", a struck zero.
+
+It answers some images that show no digit, and some of those answers have a high confidence. The tables below say how
+many. Do not let it decide alone if a mistake is costly."""
 
 AGAIN = """\
-## Again
+## Make it again
 
 ```
 python -m training train        # trains the recipe; weights, metrics and plots below runs/
-python -m training export       # this folder, if parity holds
-python -m training verify       # parity again, from this folder alone
-python -m training evaluate     # the MNIST figure, through the session that serves
+python -m training export       # writes this folder, if the parity check passes
+python -m training verify       # the parity check again, from this folder alone
+python -m training evaluate     # the MNIST figures, through the session that serves
 ```"""
 
 
@@ -52,18 +54,18 @@ def _summary(manifest: Mapping[str, Any]) -> str:
     test = manifest["metrics"].get("test")
     classes = len(manifest["labels"])
     rows = {
-        "network": "conv 5x5, ReLU, max-pool 2, conv 5x5, ReLU, max-pool 2, affine, ReLU, affine",
+        "network": "conv 5x5, ReLU, max-pool 2, conv 5x5, ReLU, max-pool 2, fully connected, ReLU, fully connected",
         "file": f"model.onnx, {manifest['bytes']:,} bytes, opset {manifest['opset']}",
         "input": "`images` uint8 `[batch, 28, 28]`: 0 background, 255 ink",
         "outputs": f"`logits`, `probabilities` float32 `[batch, {classes}]`; probabilities = softmax(logits)",
         "recipe": _recipe(manifest),
-        "temperature": f"{manifest['temperature']:.4f}, inside the graph, fitted on validation pictures",
+        "temperature": f"{manifest['temperature']:.4f}, part of the graph, fitted on validation images",
     }
     if test is not None:
         rows["MNIST test accuracy"] = f"**{100 * test['accuracy']:.2f} %** of {test['pictures']:,}"
         one_look = manifest["metrics"].get("one_look")
         if one_look is not None:
-            rows["… of the network alone"] = f"{100 * one_look['accuracy']:.2f} %, without the service's second look"
+            rows["… with one pass"] = f"{100 * one_look['accuracy']:.2f} %, without test-time augmentation"
         rows["expected calibration error"] = f"{100 * test['ece']:.2f} %, 15 bins, MNIST test set"
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
 
@@ -75,7 +77,7 @@ def _recipe(manifest: Mapping[str, Any]) -> str:
 
 
 def _finetuning(manifest: Mapping[str, Any]) -> str:
-    """Say what a fine-tuned model came from and what the gate found; empty for one that was trained from nothing."""
+    """Say what a fine-tuned model started from and how the two compare; empty for one that was trained from scratch."""
     gate = manifest.get("gate")
     if not gate:
         return ""
@@ -85,13 +87,13 @@ def _finetuning(manifest: Mapping[str, Any]) -> str:
         "",
         (
             f"From version {base['version']} by `python -m training finetune`, on {pictures['parts']['train']} of "
-            f"{pictures['pictures']} pictures; their classes: {', '.join(pictures['classes'])}."
+            f"{pictures['pictures']} images; their classes: {', '.join(pictures['classes'])}."
         ),
         "",
-        "| pictures | right before | right now | fixed | broken |",
+        "| images | right before | right after | fixed | broken |",
         "|---|---:|---:|---:|---:|",
     ]
-    for name, found in (("held back from them", gate["new"]), ("MNIST test set", gate["old"])):
+    for name, found in (("held out", gate["new"]), ("MNIST test set", gate["old"])):
         if found is not None:
             shares = [f"{100 * found[key] / found['pictures']:.2f} %" for key in ("right_before", "right_after")]
             cells = [f"{name}: {found['pictures']}", *shares, str(found["fixed"]), str(found["broken"])]
@@ -100,16 +102,16 @@ def _finetuning(manifest: Mapping[str, Any]) -> str:
 
 
 def _pictures(manifest: Mapping[str, Any]) -> str:
-    """Give the share of right answers by kind, and what is rejected; empty for a model that was not judged so."""
+    """Give the share of right answers and of rejections by kind; empty for a model that has no such metrics."""
     pictures = manifest["metrics"].get("pictures", {})
     if "right" not in pictures:
         return ""
     thresholds = manifest["thresholds"]
     lines = [
-        "## Pictures",
+        "## Synthetic images",
         "",
-        "Made by `training/synth` from MNIST test digits, so only their writers are real, and prepared as a",
-        "request's picture is. A rejected digit counts as wrong.",
+        "Made by `training/synth` from MNIST test digits: the handwriting is real, paper and camera are not. Prepared",
+        "as by the service. A rejected digit counts as an error.",
         "",
         "| kind | right, % | rejected, % |",
         "|---|---:|---:|",
@@ -121,38 +123,44 @@ def _pictures(manifest: Mapping[str, Any]) -> str:
     energy, confidence = thresholds["max_energy"], thresholds["min_confidence"]
     ending = (
         f"Rejected as `not_a_digit` above a free energy of {energy:.3f}, as `unsure` below a confidence of "
-        f"{confidence:.3f}; both fitted by `python -m training fit-thresholds`."
+        f"{confidence:.3f}. `python -m training fit-thresholds` fits both."
     )
     return "\n".join([*lines, "", ending])
 
 
 def _real(manifest: Mapping[str, Any]) -> str:
-    """Give the table of real validation pictures; empty for a model that was not judged by them."""
+    """Give the table of real validation images; empty for a model that has no such metrics."""
     real = manifest["metrics"].get("real")
     if not real:
         return ""
     head = (
-        "## Real hands\n\nDigits and signs by other people than those it was trained on (docs/data.md). Recipe and "
-        "thresholds were chosen by\nthese pictures, so unseen ones come out a little worse. Every source weighs the "
-        "same in the means. A rejected digit\nis not right. Measured again by `python -m training leaderboard`."
+        "## Real images\n\nDigits and non-digits by other people than those it was trained on (docs/data.md). "
+        "Recipe and thresholds were\nchosen on these images, so expect slightly worse results on new ones. Every "
+        "source has the same weight in the means.\nA rejected digit counts as an error. `python -m training "
+        "leaderboard` measures again."
     )
-    ending = f"Calibration error of `confidence`, over digits and signs together: {100 * real['ece']:.2f} %."
+    ending = f"Calibration error of `confidence`, over digits and non-digits together: {100 * real['ece']:.2f} %."
     return "\n\n".join([head, table(from_json(real["rows"])), ending])
 
 
 def _hands(manifest: Mapping[str, Any]) -> str:
-    """Name every source of real hands with count, hash, terms and credit."""
+    """Name every source of real handwriting with count, hash, terms and credit."""
     hands = manifest["data"].get("hands")
     if not hands:
         return ""
-    lines = ["## Data", "", "MNIST's training set (Y. LeCun, C. Cortes, C. Burges), synthetic pictures of it, and:", ""]
-    lines += ["| file | pictures | SHA-256 | terms | credit |", "|---|---:|---|---|---|"]
+    lines = [
+        "## Data",
+        "",
+        "MNIST's training set (Y. LeCun, C. Cortes, C. Burges), synthetic images made from it, and:",
+        "",
+    ]
+    lines += ["| file | images | SHA-256 | terms | credit |", "|---|---:|---|---|---|"]
     lines += [
         f"| {each['name']} | {each['pictures']:,} | {each['sha256'][:12]}… | {each['terms']} | {each['credit']} |"
         for each in hands
     ]
     return "\n".join(
-        [*lines, "", "What ends in `_validation` chose the recipe and the thresholds; it was not trained on."]
+        [*lines, "", "Files that end in `_validation` were used to choose recipe and thresholds, not for training."]
     )
 
 
@@ -163,7 +171,7 @@ def _calibration(manifest: Mapping[str, Any], with_diagram: bool) -> str:
     lines = ["## Calibration", ""]
     if with_diagram:
         lines += [f"![reliability diagram]({RELIABILITY})", ""]
-    lines += ["| confidence, % | right, % | pictures |", "|---:|---:|---:|"]
+    lines += ["| confidence, % | right, % | images |", "|---:|---:|---:|"]
     for each in filled:
         lines.append(f"| {100 * each['confidence']:.1f} | {100 * each['accuracy']:.1f} | {each['count']:,} |")
     return "\n".join(lines)
@@ -176,7 +184,7 @@ def _confusion(manifest: Mapping[str, Any]) -> str:
         f"| **{label}** | " + " | ".join(str(count or "") for count in row) + " |"
         for label, row in zip(labels, confusion, strict=False)
     ]
-    return "\n".join(["## Confusion", "", "MNIST test set; a row is the digit, a column the answer.", "", head,
+    return "\n".join(["## Confusion", "", "MNIST test set. Rows are the true digits, columns the answers.", "", head,
                       "|---|" + "---:|" * len(labels), *rows])  # fmt: skip
 
 
@@ -187,14 +195,14 @@ def _parity(manifest: Mapping[str, Any]) -> str:
     lines = [
         "## Parity",
         "",
-        f"Largest difference of an output; the tolerance is {report['logit_tolerance']:.0e}, absolute and relative.",
+        f"Largest differences of an output; tolerance {report['logit_tolerance']:.0e}, absolute and relative.",
         "",
-        "| session | textbook NumPy | PyTorch | alone against in a batch | same digit from all three |",
+        "| ONNX Runtime on | to NumPy reference | to PyTorch | alone to in a batch | same digit from all three |",
         "|---|---:|---:|---:|---:|",
     ]
     lines += [
         f"| {each['provider']} | {each['to_reference']:.1e} | {each['to_pytorch']:.1e} "
-        f"| {each['alone_to_batch']:.1e} | {each['answers_compared']:,} pictures |"
+        f"| {each['alone_to_batch']:.1e} | {each['answers_compared']:,} images |"
         for each in report["providers"]
     ]
     return "\n".join(lines)
