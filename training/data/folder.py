@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from service.contract import SIDE
 from service.errors import RequestError
@@ -21,6 +20,7 @@ from training.errors import DataError
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 SHEET_COLUMNS = 6
 SHEET_LIMIT = 120
+CELL, TITLE, GAP = 112, 15, 6  # pixels: a picture, the line above it, and what is between two
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,25 @@ class Shown(NamedTuple):
 def draw_sheet(shown: Sequence[Shown], path: Path) -> None:
     """Draw pictures side by side with what the network saw, as a PNG."""
     rows = max(1, -(-len(shown) // SHEET_COLUMNS))
-    figure = Figure(figsize=(2.4 * SHEET_COLUMNS, 1.5 * rows + 0.4), layout="constrained")
-    places = figure.subplots(rows, 2 * SHEET_COLUMNS, squeeze=False)
-    for axes in places.flat:
-        axes.set_axis_off()
-    for one, (came_in, was_seen) in zip(shown, places.reshape(-1, 2), strict=False):
-        came_in.imshow(one.came)
-        was_seen.imshow(one.seen, cmap="gray", vmin=0, vmax=255)
-        came_in.set_title(one.came_title, fontsize=6, color=one.colour)
-        was_seen.set_title(one.seen_title, fontsize=6)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    width, height = CELL + GAP, TITLE + CELL + GAP
+    sheet = Image.new("RGB", (2 * SHEET_COLUMNS * width + GAP, rows * height + GAP), "white")
+    for number, one in enumerate(shown):
+        down, right = divmod(number, SHEET_COLUMNS)
+        came, seen = _tile(one.came, one.came_title, one.colour), _tile(one.seen, one.seen_title)
+        for place, tile in ((2 * right, came), (2 * right + 1, seen)):
+            sheet.paste(tile, (GAP + place * width, GAP + down * height))
+    sheet.save(path)
+
+
+def _tile(pixels: NDArray[np.uint8], title: str, colour: str = "black") -> Image.Image:
+    """Draw one picture, as large as fits, below its title, which ends where the tile does."""
+    tile = Image.new("RGB", (CELL, TITLE + CELL), "white")
+    ImageDraw.Draw(tile).text((0, 0), title, colour, ImageFont.load_default(TITLE - 4))
+    picture = Image.fromarray(pixels).convert("RGB")
+    factor = CELL / max(picture.size)
+    size = [max(1, round(side * factor)) for side in picture.size]
+    tile.paste(picture.resize(size, Image.Resampling.NEAREST), (0, TITLE))
+    return tile
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
@@ -142,7 +151,7 @@ def thumbnail(path: Path) -> NDArray[np.uint8]:
     """Return a small picture of a file, uint8 [H, W, 3], black where it cannot be read."""
     try:
         with Image.open(path) as picture:
-            picture.thumbnail((112, 112))
+            picture.thumbnail((CELL, CELL))
             return np.asarray(picture.convert("RGB"))
     except (OSError, ValueError):
         return np.zeros((28, 28, 3), np.uint8)

@@ -85,7 +85,7 @@ def _shown(kept: Kept, entry: Path) -> Shown:
         thumbnail(entry / one.picture),
         f"{_label(one)}, {kept.state.value}",
         thumbnail(entry / SEEN),
-        f"answered {_answered(one)}",
+        f"said {_answered(one)}",
         "red" if kept.disputed and kept.state is State.WAITING else "black",
     )
 
