@@ -73,8 +73,7 @@ class FeedbackRoutes:
         )  # fmt: skip
         if not self._has_operator:
             return [send]
-        which = {"id": ("a correction's id, or * for all", rf"{ID_PATTERN}|^\*$")}
-        one = {"id": ("a correction's id", ID_PATTERN)}
+        which, one = ("a correction's id, or * for all", rf"{ID_PATTERN}|^\*$"), ("a correction's id", ID_PATTERN)
         return [
             send,
             Route(
@@ -82,12 +81,12 @@ class FeedbackRoutes:
                 {JSON: CorrectionsAnswer}, is_operators=True,
             ),
             Route(
-                "DELETE", "/feedback", self.delete, "feedback_delete", "feedback", "Delete one correction, or all",
-                {JSON: DeletedAnswer}, query=which, errors=(RequestError, NotFound, NotKept), is_operators=True,
+                "GET", "/feedback/{id}", self.picture, "feedback_picture", "feedback", "The picture of a correction",
+                {"image/png": Any, "image/jpeg": Any}, tail=one, errors=(RequestError, NotFound), is_operators=True,
             ),
             Route(
-                "GET", "/feedback/picture", self.picture, "feedback_picture", "feedback", "The picture of a correction",
-                {"image/png": Any, "image/jpeg": Any}, query=one, errors=(RequestError, NotFound), is_operators=True,
+                "DELETE", "/feedback/{id}", self.delete, "feedback_delete", "feedback", "Delete one correction, or all",
+                {JSON: DeletedAnswer}, tail=which, errors=(RequestError, NotFound, NotKept), is_operators=True,
             ),
             Route(
                 "POST", "/feedback/decision", self.decide, "feedback_decision", "feedback",
@@ -145,8 +144,8 @@ class FeedbackRoutes:
         return json_reply(answer)
 
     async def delete(self, request: Request) -> Reply:
-        """Delete the correction that `id` names, or all for `*`."""
-        wanted = _wanted(request)
+        """Delete the correction that the path names, or all for `*`."""
+        wanted = request.tail if request.tail == ALL else _wanted(request)
         store = self._desk.store
         count = 1
         if wanted == ALL:
@@ -230,10 +229,9 @@ def _whole(value: object) -> object:
 
 
 def _wanted(request: Request) -> str:
-    wanted = request.query.get("id", "")
-    if wanted != ALL and not is_id(wanted):
-        raise RequestError(f"id is {wanted[:50]!r}, expected a correction's id as GET /feedback lists them")
-    return wanted
+    if not is_id(request.tail):
+        raise RequestError(f"id is {request.tail[:50]!r}, expected a correction's id as GET /feedback lists them")
+    return request.tail
 
 
 def _json(body: bytes) -> dict[str, Any]:

@@ -90,14 +90,15 @@ def _operation(route: Route, schemas: Mapping[str, Json]) -> Json:
             "content": _content(f"body {route.name}", route.body, schemas),
         }
     parameters = [("header", *each) for each in (route.headers or {}).items()]
-    parameters += [("query", *each) for each in (route.query or {}).items()]
+    if route.tail is not None:
+        parameters.append(("path", route.path.rpartition("/")[2].strip("{}"), route.tail))
     if parameters:
         operation["parameters"] = [
             {
                 "name": name,
                 "in": place,
                 "description": text,
-                "required": place == "query",
+                "required": place == "path",
                 "schema": {"type": "string", "pattern": pattern},
             }
             for place, name, (text, pattern) in parameters

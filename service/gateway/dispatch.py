@@ -102,6 +102,7 @@ class Gateway:
         self._operators = Keys((key.get_secret_value() for key in settings.feedback_key), "DIGITS_FEEDBACK_KEY")
         self._origins = Origins(settings.cors_origins)
         self._routes: dict[str, _Path] = {}
+        self._ending: dict[str, str] = {}  # "/feedback" to "/feedback/{id}", whose last part is the request's own
         self._on_startup: list[Callable[[], Awaitable[None] | None]] = []
         self._metrics: Metrics | None = None
         self._missing: Missing | None = None
@@ -113,8 +114,10 @@ class Gateway:
 
         May be called again: requests that have begun end with the handlers that they began with.
         """
-        self._routes = {}
+        self._routes, self._ending = {}, {}
         for route in routes:
+            if route.ends_open:
+                self._ending[route.path.rpartition("/")[0]] = route.path
             needs_key = bool(self._keys) and not route.is_open
             path = self._routes.setdefault(route.path, _Path({}, needs_key, route.tells_readiness, set()))
             path.methods[route.method] = route.handler
@@ -154,9 +157,7 @@ class Gateway:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, self.limits)
         started = perf_counter()
-        route = self._routes.get(request.path)
-        if route is None and request.path.endswith("/") and (route := self._routes.get(request.path[:-1])) is not None:
-            request.path = request.path[:-1]
+        route = self._routes.get(request.path) or self._like(request)
         request_id = request.id = request_id_of(request.headers)
         try:
             with Deadline(request, self._timeout_s, self._pace):
@@ -184,6 +185,17 @@ class Gateway:
             else:
                 await send_reply(send, reply, extra, head=request.method == "HEAD")
         self._record(request, route, request_id, reply, perf_counter() - started)
+
+    def _like(self, request: Request) -> _Path | None:
+        """Find the route of a path with a slash or a part of its own at its end; `request.path` becomes the route's."""
+        path = request.path.removesuffix("/")
+        if path not in self._routes:
+            head, _, request.tail = path.rpartition("/")
+            path = self._ending.get(head, "") if request.tail else ""
+        route = self._routes.get(path)
+        if route is not None:
+            request.path = path
+        return route
 
     def _find(self, route: _Path | None, request: Request) -> Handler:
         method = request.method

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 import orjson
 from typing_extensions import TypedDict
@@ -100,6 +99,7 @@ class Request:
     Attributes:
         complete: the body has been read to its end.
         id: under which it is answered and logged; printable ASCII.
+        tail: the last part of a path whose route ends with a part of the request's own, such as `/feedback/{id}`.
         reading: a handler is reading the body now.
         when_read: called once when the whole body is there, if it is set by then.
     """
@@ -116,6 +116,7 @@ class Request:
         "path",
         "reading",
         "scope",
+        "tail",
         "when_read",
     )
 
@@ -126,6 +127,7 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.complete = False
         self.id = b""
+        self.tail = ""
         self.reading = False
         self.when_read: Callable[[], None] | None = None
         self._receive = receive
@@ -142,11 +144,6 @@ class Request:
     def client(self) -> str:
         """The address that the connection came from; a proxy's, where there is one that uvicorn does not trust."""
         return str((self.scope.get("client") or ("",))[0])
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The parameters behind the path; of one that is there twice, the last."""
-        return dict(parse_qsl(self.scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
 
     @property
     def received(self) -> int:

@@ -38,6 +38,7 @@ class Route:
 
     Attributes:
         method, path: what a request must have, exactly; GET answers HEAD too, and a slash at the path's end is ignored.
+            The path's last part may be a name in braces: a request has a text of its own there, `Request.tail`.
         handler: answers it.
         name: unique, for generated clients.
         tag: the group that it stands in.
@@ -45,7 +46,7 @@ class Route:
         answer: of status 200.
         body: of the request, or None.
         headers: of the request, each with what it means and a pattern.
-        query: parameters that the path must be followed by, each with what it means and a pattern.
+        tail: what the text in place of the path's last part means, and a pattern; where that is a name in braces.
         errors: what its handler may raise beside `EVERYWHERE` and `WITH_BODY`.
         other: statuses without content that are no errors.
         is_open: needs no API key.
@@ -62,12 +63,17 @@ class Route:
     answer: Content
     body: Content | None = None
     headers: Mapping[str, tuple[str, str]] | None = None
-    query: Mapping[str, tuple[str, str]] | None = None
+    tail: tuple[str, str] | None = None
     errors: tuple[type[ServiceError], ...] = ()
     other: tuple[int, ...] = ()
     is_open: bool = False
     is_operators: bool = False
     tells_readiness: bool = False
+
+    @property
+    def ends_open(self) -> bool:
+        """Whether the path's last part is the request's own."""
+        return self.path.endswith("}")
 
     @property
     def statuses(self) -> list[int]:

@@ -42,7 +42,7 @@ const pictures = new Map(); // id to the promise of an object URL; the next few 
 
 function picture(id) {
   if (!pictures.has(id)) {
-    pictures.set(id, call(`feedback/picture?id=${id}`).then((r) => r.blob()).then(URL.createObjectURL).catch(() => ""));
+    pictures.set(id, call(`feedback/${id}`).then((r) => r.blob()).then(URL.createObjectURL).catch(() => ""));
   }
   return pictures.get(id);
 }
@@ -80,7 +80,7 @@ function decide(state) {
 async function save(one, state) {
   const json = { "Content-Type": "application/json" };
   try {
-    if (state === "deleted") await call(`feedback?id=${one.id}`, { method: "DELETE" });
+    if (state === "deleted") await call(`feedback/${one.id}`, { method: "DELETE" });
     else await call("feedback/decision", { method: "POST", headers: json, body: JSON.stringify({ id: one.id, state }) });
     if (state === "deleted") {
       waiting = waiting.filter((each) => each !== one);

@@ -148,8 +148,8 @@ def test_only_the_operators_key_opens_what_was_sent(launch: StartServer, tmp_pat
     for method, path in [
         ("GET", "/feedback"),
         ("HEAD", "/feedback"),
-        ("DELETE", "/feedback?id=*"),
-        ("GET", "/feedback/picture?id=x"),
+        ("DELETE", "/feedback/*"),
+        ("GET", "/feedback/x"),
         ("POST", "/feedback/decision"),
     ]:
         for headers in ({}, {"Authorization": "Bearer caller"}, {"Authorization": "Bearer x"}):
@@ -171,14 +171,16 @@ def test_an_operator_accepts_and_deletes(feedback: Feedback) -> None:
         answer = httpx.post(f"{url}/feedback/decision", json={"id": made, "state": state}, headers=OPERATOR)
         assert answer.json() == {"id": made, "state": state}
         assert feedback.listed()[made]["state"] == state
-    picture = httpx.get(f"{url}/feedback/picture", params={"id": made}, headers=OPERATOR)
+    picture = httpx.get(f"{url}/feedback/{made}", headers=OPERATOR)
     assert (picture.content, picture.headers["content-type"]) == (seven(40), "image/png")
     assert picture.headers["cache-control"] == "no-store"
-    assert httpx.delete(f"{url}/feedback", params={"id": made}, headers=OPERATOR).json() == {"deleted": 1}
-    assert httpx.delete(f"{url}/feedback", params={"id": made}, headers=OPERATOR).status_code == 404
-    assert httpx.delete(f"{url}/feedback", headers=OPERATOR).status_code == 400  # nobody deletes all by accident
+    assert httpx.delete(f"{url}/feedback/{made}", headers=OPERATOR).json() == {"deleted": 1}
+    assert httpx.delete(f"{url}/feedback/{made}", headers=OPERATOR).status_code == 404
+    for nothing in ("", "/"):  # nobody deletes all by leaving the id empty
+        assert httpx.delete(f"{url}/feedback{nothing}", headers=OPERATOR).status_code == 405
+    assert httpx.delete(f"{url}/feedback/x", headers=OPERATOR).status_code == 400
     count = len(feedback.listed())
-    assert httpx.delete(f"{url}/feedback", params={"id": "*"}, headers=OPERATOR).json() == {"deleted": count}
+    assert httpx.delete(f"{url}/feedback/*", headers=OPERATOR).json() == {"deleted": count}
     assert not list(feedback.folder.glob("*/*/*.png"))
 
 
@@ -216,9 +218,10 @@ def test_a_folder_that_cannot_be_used_stops_the_start(launch: StartServer, tmp_p
 
 
 def test_without_the_setting_there_is_no_such_route(server: Server) -> None:
-    """And the page offers nothing."""
+    """And the page offers nothing, nor does /metrics count what cannot be."""
     assert httpx.post(f"{server.url}/feedback", json={"id": "x", "digit": 7}).status_code == 404
     assert "TAKES_FEEDBACK = false" in httpx.get(f"{server.url}/contract.js").text
+    assert "digits_feedback" not in httpx.get(f"{server.url}/metrics").text
 
 
 def test_corrections_are_counted(feedback: Feedback) -> None:
