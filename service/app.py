@@ -40,6 +40,7 @@ from service.model.session import DigitSession, providers_to_try
 from service.recognition.async_recogniser import AsyncRecogniser
 from service.server.drain import Drain
 from service.settings import load_settings, unknown_variables
+from service.telemetry.corrections import CorrectionCounts
 from service.telemetry.counting import count_in_memory
 from service.telemetry.logs import configure_logs
 from service.telemetry.metrics import Metrics
@@ -123,6 +124,7 @@ class DigitService:
             raise SystemExit(f"error: {error}") from None
         manifest = session.artifact.manifest
         self.metrics = Metrics(manifest, session.provider)
+        self.corrections = CorrectionCounts() if self.settings.feedback is not None else None
         self.recogniser = AsyncRecogniser(session, self.settings, self.metrics)
         self.page = Page.load(takes_feedback=self.settings.feedback is not None)
         self.desk: FeedbackDesk | None = None
@@ -246,7 +248,7 @@ class DigitService:
             *health.routes(),
             *bentoml_routes.routes(gateway.inner, self.check_images, metrics_open=self.settings.metrics_open),
             *(repository.routes() if repository else []),
-            *(self.feedback_routes(self.desk, pictures) if self.desk else []),
+            *self.feedback_routes(pictures),
         ]
         outputs = [output["name"] for output in inference.metadata["outputs"]]
         known = facts(self.recogniser.manifest, self.settings, outputs)
@@ -257,10 +259,13 @@ class DigitService:
             lambda path: inference_routes.missing(path) or v1_routes.missing(path),
         )
 
-    def feedback_routes(self, desk: FeedbackDesk, pictures: PictureRoutes) -> list[Route]:
-        """Return the routes of corrections."""
+    def feedback_routes(self, pictures: PictureRoutes) -> list[Route]:
+        """Return the routes of corrections; none where none are taken."""
+        if self.desk is None or self.corrections is None:
+            return []
+        self.corrections.bind(self.recogniser.manifest)
         has_operator = bool(self.settings.feedback_key)
-        return FeedbackRoutes(desk, pictures, self.metrics.correction, has_operator=has_operator).routes()
+        return FeedbackRoutes(self.desk, pictures, self.corrections.add, has_operator=has_operator).routes()
 
 
 def trace(gateway: Gateway) -> None:

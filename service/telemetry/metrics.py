@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from service.contract import Rejection
-from service.feedback.correction import NO_DIGIT
 from service.telemetry.drift import RECENT, DriftWindow, add_drift
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from service.feedback.correction import Correction
     from service.model.artifact import Manifest
     from service.recognition.batcher import BatchStatistics
     from service.recognition.verdict import Prediction
@@ -58,15 +55,6 @@ class Metrics:
         self._recent = Gauge(
             RECENT, "The last answers that drift is told by", ["of", "bin"], multiprocess_mode="livesum"
         )
-        self._corrections = Counter(
-            "digits_feedback_total", "Corrections by what was answered and what is right", ["answered", "right"]
-        )
-        self._rated = Counter(
-            "digits_feedback_rated_total", "Answers that people spoke of, by version", ["version", "right"]
-        )
-        self._newest = Gauge(
-            "digits_feedback_newest_timestamp_seconds", "When the newest correction came", multiprocess_mode="max"
-        )
         self._window: DriftWindow | None = None
         self._publishing: asyncio.TimerHandle | None = None
         self._routes: dict[tuple[str, int], Any] = {}
@@ -84,10 +72,6 @@ class Metrics:
         self._predictions = [self._answers.labels(label) for label in manifest.labels]
         self._bound_info = self._info.labels(manifest.name, manifest.version, provider)
         self._bound_info.set(1)
-        for right in ("true", "false"):
-            self._rated.labels(manifest.version, right)
-        for answered, right in product((*manifest.labels, *Rejection), (*manifest.labels, NO_DIGIT)):
-            self._corrections.labels(answered, right)
         self._statistics = manifest.statistics
         self._window = DriftWindow(manifest.statistics) if manifest.statistics else None
         self._publishing = None
@@ -116,13 +100,6 @@ class Metrics:
         if prediction.label is not None:
             self._predictions[prediction.label].inc()
             self._observe(image, prediction.label, prediction.confidence)
-
-    def correction(self, correction: Correction) -> None:
-        """Count one new correction; its labels are a model's, its reasons the contract's."""
-        answered = correction.answered or correction.rejected or NO_DIGIT
-        self._corrections.labels(answered, correction.label or NO_DIGIT).inc()
-        self._rated.labels(correction.version, "true" if correction.confirms else "false").inc()
-        self._newest.set_to_current_time()
 
     def tensors(
         self, images_u8: NDArray[np.uint8], labels: NDArray[np.int64], probabilities: NDArray[np.float32]

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from serving import ROOT, Server
+from serving import ROOT, kill_group, start_server
 
 from service.settings import PREFIX, Settings
 
@@ -50,10 +50,14 @@ def alert_queries() -> Iterator[tuple[str, str]]:
             yield rule["alert"], rule["expr"]
 
 
-def exported(server: Server) -> set[str]:
-    """Names of all samples that a server tells after one request."""
+@pytest.fixture(scope="module")
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What a server that takes corrections tells after one request."""
+    folder = tmp_path_factory.mktemp("monitoring")
+    server = start_server(folder, lame_duck_s=0, feedback=folder / "feedback")
     httpx.post(f"{server.url}/predict", content=b"no picture", headers={"content-type": "image/png"})
-    return set(re.findall(r"^([a-z_]+)[ {]", httpx.get(f"{server.url}/metrics").text, re.MULTILINE))
+    yield httpx.get(f"{server.url}/metrics").text
+    kill_group(server.process)
 
 
 def test_prometheus_takes_configuration_and_rules() -> None:
@@ -68,19 +72,19 @@ def test_each_alert_fires_when_it_should_and_only_then() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_live_scrape_is_well_formed(server: Server) -> None:
+def test_a_live_scrape_is_well_formed(scraped: str) -> None:
     """`promtool check metrics` finds no syntax error, and nothing to say about the metrics that are ours."""
-    done = promtool("check", "metrics", stdin=httpx.get(f"{server.url}/metrics").text)
+    done = promtool("check", "metrics", stdin=scraped)
     assert "error while linting" not in done.stdout + done.stderr
     assert [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("digits_")] == []
 
 
 @pytest.mark.parametrize(("title", "query"), [*alert_queries(), *dashboard_queries()])
-def test_each_query_asks_for_metrics_that_exist(server: Server, title: str, query: str) -> None:
+def test_each_query_asks_for_metrics_that_exist(scraped: str, title: str, query: str) -> None:
     """A renamed metric would leave an alert silent and a panel empty."""
     names = set(re.findall(r"\b(digits_\w+|up)\b(?=[{\[) ]|$)", query))
     assert names, title
-    assert names - OTHERS <= exported(server)
+    assert names - OTHERS <= set(re.findall(r"^([a-z_]+)[ {]", scraped, re.MULTILINE))
 
 
 def test_prometheus_understands_each_query_of_the_dashboard(tmp_path: Path) -> None:

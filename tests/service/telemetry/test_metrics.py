@@ -44,7 +44,7 @@ def busy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "model.onnx").write_bytes(shipped.model_bytes)
-    server = start_server(folder, request.param, workers=2, model=folder)
+    server = start_server(folder, request.param, workers=2, model=folder, feedback=folder / "feedback")
     squares = np.full((IMAGES, 28, 28), 255, np.uint8)
     size = {"binary_data_size": squares.size}
     tensor = {"name": "images", "datatype": "UINT8", "shape": squares.shape, "parameters": size}
