@@ -49,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = choose(servers(), options.only)
         rows = [Row(server, workers) for workers in options.workers for server in chosen]
         measure_rounds(rows, plan, _say)
+        print(write_tables(rows, plan.connections), flush=True)
         in_process = measure_in_process()
-        print(f"{write_tables(rows, plan.connections)}\n\n{markdown(in_process)}")
+        print(f"\n{markdown(in_process)}")
         if options.json:
             options.json.write_text(json.dumps({"servers": as_json(rows), "in_process": in_process}, indent=1) + "\n")
         if options.plot:

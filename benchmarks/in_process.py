@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from typing import Any
 
@@ -137,10 +138,15 @@ def _asgi(gateway: Gateway, method: str, path: str, body: bytes, headers: dict[s
     lines += [(b"host", b"127.0.0.1:3000"), (b"content-length", b"%d" % len(body))]
     scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": lines}
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+    whole = {"type": "http.request", "body": body, "more_body": False}
 
     async def request() -> None:
+        messages = iter([whole])
+
+        async def receive() -> dict[str, Any]:
+            # The client stays: what waits for it to go waits until the answer is there.
+            return next(messages, None) or await asyncio.get_running_loop().create_future()
+
         await gateway(scope, receive, _send)
 
     return request

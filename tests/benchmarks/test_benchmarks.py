@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import load, servers, table, variants, worst
+from benchmarks.in_process import _asgi
 from benchmarks.load import BenchmarkError, Measured
 from benchmarks.pictures import png
 from benchmarks.plot import draw
@@ -17,6 +21,7 @@ from benchmarks.rounds import Plan, Row
 from benchmarks.servers import Server
 from benchmarks.workloads import Call, form, images, tensor
 from service.api.open_inference_wire import parse_infer
+from service.gateway.dispatch import Gateway
 from service.gateway.forms import parse_multipart
 from service.preprocess import prepare, preprocess
 
@@ -133,3 +138,17 @@ def test_every_worst_picture_has_an_answer(name: str) -> None:
     picture = worst.PICTURES[name](40)
     assert (picture.shape, picture.dtype) == ((40, 40), np.uint8)
     assert prepare(picture).image.shape == (28, 28)
+
+
+def test_a_request_in_process_has_a_client_that_stays() -> None:
+    """After its body nothing comes: what waits for the client to go would otherwise never let the answer be made."""
+
+    async def gateway(_: object, receive: Callable[[], Awaitable[dict[str, object]]], __: object) -> None:
+        first, second = await receive(), asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        seen.append((first["body"], second.done()))
+        second.cancel()
+
+    seen: list[tuple[object, bool]] = []
+    asyncio.run(_asgi(cast("Gateway", gateway), "POST", "/predict", b"abc", {})())
+    assert seen == [(b"abc", False)]
