@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -75,11 +76,30 @@ def find_digit(ink: Ink, *, side: int, best: float = -1) -> Found | None:
         reach = max(mask.shape) // 8 | 1
         strongest = cv2.dilate(ink.contrast, np.ones((reach, reach), np.uint8))
         mask &= ink.contrast > cv2.convertScaleAbs(strongest, alpha=SMEAR)
-    mask, lines = without_rulings(mask, ink.contrast, clean=not ink.photo, tight=ink.tight, crop=side < CROP)
-    pieces = find_components(mask, ink.contrast)
-    if pieces is None:
+    scale = side / min(mask.shape)
+    bits = mask.view(np.uint8)
+    if best >= 0 and _most(cv2.countNonZero(bits) * max(cv2.boundingRect(bits)[2:]), ink, scale) <= best:
         return None
-    return _Choice(ink, pieces, lines, side / min(mask.shape)).found(best)
+    pieces = find_components(mask, ink.contrast)
+    if pieces is None or (best >= 0 and _most(float((pieces.area * pieces.extent).max()), ink, scale) <= best):
+        return None
+    mask, lines = without_rulings(mask, ink.contrast, clean=not ink.photo, tight=ink.tight, crop=side < CROP)
+    if cv2.hasNonZero(lines.view(np.uint8)):
+        pieces = find_components(mask, ink.contrast)
+        if pieces is None:
+            return None
+    return _Choice(ink, pieces, lines, scale).found(best)
+
+
+def _most(size: float, ink: Ink, scale: float) -> float:
+    """Give a score that no piece can pass whose area times extent is at most `size`, nor what a line leaves of it."""
+    most = math.sqrt(size * cv2.minMaxLoc(ink.contrast)[1])
+    factor = (BOARD if ink.inverted else 1) * (CLOUDY if _is_wide(ink) else 1) if ink.photo else 1
+    return most * scale**1.5 * factor * ROUNDING
+
+
+def _is_wide(ink: Ink) -> bool:
+    return ink.window > max(ink.contrast.shape) / 6
 
 
 class _Choice:
@@ -179,7 +199,7 @@ class _Choice:
         if self.ink.photo:
             rough = rough * np.where(self.in_line, DOUBT, 1) * (BOARD if self.ink.inverted else 1)
             rough = rough * np.where(self.ink.inverted & (self.touched > 0), DOUBT, 1)
-            rough = rough * (CLOUDY if self.ink.window > max(self.height, self.width) / 6 else 1)
+            rough = rough * (CLOUDY if _is_wide(self.ink) else 1)
         return rough
 
     def _most(self) -> float:
