@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -30,6 +30,13 @@ COLOURED: Final = 0.002  # share of coloured pixels from which on the colours ar
 Pixels = NDArray[np.uint8]
 
 
+class Decoded(NamedTuple):
+    """A picture, and whether it was decoded at half the size that it could have, as a JPEG can be in half the time."""
+
+    pixels: Pixels
+    halved: bool
+
+
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, work_side: int = WORK_SIDE) -> Pixels:
     """Decode a picture file, upright, opaque and no larger than the pipeline needs.
 
@@ -46,10 +53,20 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, work_side: int = WORK_S
         PictureTooLarge: the header announces more than `max_pixels`.
         UndecodablePicture: not one of the formats, or a damaged file.
     """
+    return decode_for(0, data, max_pixels=max_pixels, work_side=work_side).pixels
+
+
+def decode_for(side: int, data: bytes, *, max_pixels: int = MAX_PIXELS, work_side: int = WORK_SIDE) -> Decoded:
+    """Decode as `decode` does, but at half the size where that leaves the longest side at `side` or a little less.
+
+    Raises:
+        PictureTooLarge: the header announces more than `max_pixels`.
+        UndecodablePicture: not one of the formats, or a damaged file.
+    """
     try:
         with Image.open(io.BytesIO(data), formats=_NAMES) as picture:
             _check_size(picture, max_pixels)
-            return _to_pixels(picture, work_side)
+            return _to_pixels(picture, work_side, side)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureTooLarge(f"The picture is too large to decode: {error} Send a smaller picture.") from error
     except PictureTooLarge:
@@ -77,17 +94,15 @@ def _check_size(picture: Image.Image, max_pixels: int) -> None:
         )
 
 
-def _to_pixels(picture: Image.Image, work_side: int) -> Pixels:
-    if picture.format == "JPEG":
-        # The decoder's own reduction by 2, 4 or 8 skips most of the inverse transform of a phone's photo.
-        picture.draft(None, (work_side // 2, work_side // 2))
+def _to_pixels(picture: Image.Image, work_side: int, side: int) -> Decoded:
+    halved = picture.format == "JPEG" and _draft(picture, work_side, side)
     picture.load()  # here, so that a damaged file is found here
     orientation = _orientation(picture)
     if picture.mode.startswith(("I", "F")):
         picture = _eight_bits(picture)
     factor = -(-max(picture.size) // work_side)
     if picture.has_transparency_data:
-        return _turned(_on_contrast(_premultiplied(picture, factor)), orientation)
+        return Decoded(_turned(_on_contrast(_premultiplied(picture, factor)), orientation), halved)
     if picture.mode not in ("L", "RGB"):
         picture = picture.convert("L" if picture.mode == "1" else "RGB")
     pixels = np.asarray(_reduced(picture, factor))
@@ -95,7 +110,18 @@ def _to_pixels(picture: Image.Image, work_side: int) -> Pixels:
         step = -(-max(pixels.shape) // SAMPLE)
         if not is_colourful(pixels[::step, ::step]):
             pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
-    return _turned(pixels, orientation)
+    return Decoded(_turned(pixels, orientation), halved)
+
+
+def _draft(picture: Image.Image, work_side: int, side: int) -> bool:
+    """Let the decoder reduce a JPEG by 2, 4 or 8, which skips most of the inverse transform of a phone's photo."""
+    width, height = picture.size
+    most = min(width, height) // (work_side // 2)
+    factor = next((each for each in (8, 4, 2) if each <= most), 1)
+    halve = factor < 8 and side < -(-max(width, height) // factor) <= 2 * side
+    factor *= 1 + halve
+    picture.draft(None, (max(1, width // factor), max(1, height // factor)))
+    return halve and max(picture.size) <= side
 
 
 def _reduced(picture: Image.Image, factor: int) -> Image.Image:
@@ -152,9 +178,9 @@ def _on_contrast(pixels: Pixels) -> Pixels:
     White strokes on nothing are as common as black ones, so plain white will not do; and a photo with rounded corners
     goes on the colour of its own paper.
     """
-    colours, alpha = pixels[..., :3], pixels[..., 3]
+    alpha = cv2.extractChannel(pixels, 3).astype(np.uint8, copy=False)
     solid = np.flatnonzero(alpha > 127)
-    opaque = colours.reshape(-1, 3)[solid[:: 1 + len(solid) // LOOKED_AT]]
+    opaque = pixels.reshape(-1, 4)[solid[:: 1 + len(solid) // LOOKED_AT], :3]
     paper = 255
     if len(opaque):
         low, middle, high = np.percentile(opaque @ PLAIN, [2, 50, 98])
@@ -162,5 +188,5 @@ def _on_contrast(pixels: Pixels) -> Pixels:
         paper = int(middle) if mostly_paper else 0 if middle > 127 else 255
     below = cv2.LUT(alpha, ((255 - _LEVELS) * paper // 255).astype(np.uint8)).astype(np.uint8, copy=False)
     if len(opaque) and is_colourful(opaque):
-        return colours + below[..., None]
-    return colours[..., 1] + below
+        return pixels[..., :3] + below[..., None]
+    return cv2.add(cv2.extractChannel(pixels, 1), below).astype(np.uint8, copy=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import cv2
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from service.contract import SIDE, Rejection
 from service.preprocess.colour import to_grey
-from service.preprocess.decode import MAX_PIXELS, decode
+from service.preprocess.decode import MAX_PIXELS, decode, decode_for
 from service.preprocess.digit import Found, find_digit
 from service.preprocess.ink import read_ink
 from service.preprocess.layout import is_mnist_style
@@ -44,7 +46,8 @@ def preprocess(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Prepared:
         PictureTooLarge: the header announces more than `max_pixels` pixels.
         UndecodablePicture: the bytes are no picture in one of `FORMATS`, or a damaged one.
     """
-    return prepare(decode(data, max_pixels=max_pixels))
+    picture, halved = decode_for(COARSE, data, max_pixels=max_pixels)
+    return prepare(picture, finer=partial(decode, data, max_pixels=max_pixels) if halved else None)
 
 
 def preprocess_at_once(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Prepared | None:
@@ -63,11 +66,12 @@ def preprocess_at_once(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Prepared
     return None
 
 
-def prepare(picture: NDArray[np.uint8]) -> Prepared:
+def prepare(picture: NDArray[np.uint8], *, finer: Callable[[], NDArray[np.uint8]] | None = None) -> Prepared:
     """Bring a decoded picture to the network's input; every array of uint8 has an answer.
 
     Args:
         picture: uint8 [height, width], 0 black to 255 white, or [height, width, 3], red, green, blue; no side is 0.
+        finer: gives the same picture twice as large, where it is there; for a digit that is small on this one.
     """
     if picture.ndim == 2 and is_mnist_style(picture):
         return Prepared(np.ascontiguousarray(picture))
@@ -77,14 +81,15 @@ def prepare(picture: NDArray[np.uint8]) -> Prepared:
     grey = to_grey(np.ascontiguousarray(picture))
     if _is_even(grey):
         return blank
-    sent = grey.shape
+    sent = grey.shape if finer is None else tuple(2 * side for side in grey.shape)
     coarse = _to_work_scale(grey)
     found = _look(coarse, sent)
     if found is None:
         return blank
     digits = found.digits
     if max(found.strength.shape) < min(CLEAR, max(found.box[2:])):
-        found = _look_nearer(grey, found) or found
+        fine = grey if finer is None else to_grey(finer())
+        found = _look_nearer(fine, found) or found
     return Prepared(normalise(found.strength), Rejection.SEVERAL_DIGITS if digits > 1 else None)
 
 

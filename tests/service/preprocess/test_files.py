@@ -8,7 +8,9 @@ from drawings import as_file, black_on_white, drawn, read
 from PIL import Image
 
 from service.model.session import DigitSession
-from service.preprocess import decode, preprocess
+from service.preprocess import decode, prepare, preprocess
+from service.preprocess.decode import decode_for
+from service.preprocess.pipeline import COARSE
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
@@ -67,3 +69,36 @@ def test_a_large_photo_is_decoded_small() -> None:
     """Twelve megapixels reach the pipeline as a few hundred thousand."""
     grey = decode(as_file(Image.new("L", (4000, 3000), 200), "JPEG"))
     assert max(grey.shape) <= 640
+
+
+@pytest.mark.parametrize(
+    ("size", "whole", "halved"),
+    [
+        ((640, 480), (480, 640), True),
+        ((321, 320), (320, 321), True),
+        ((1280, 720), (360, 640), True),
+        ((320, 639), (639, 320), True),
+        ((500, 1), (1, 500), False),
+        ((320, 320), (320, 320), False),
+        ((641, 333), (167, 321), False),
+        ((2800, 2700), (338, 350), False),
+    ],
+)
+def test_a_jpeg_is_decoded_at_half_size_only_where_it_would_be_halved_anyway(
+    size: tuple[int, int], whole: tuple[int, int], halved: bool
+) -> None:
+    """The decoder has no scale between 1 and 1/2, and none below 1/8."""
+    file = as_file(np.full(size[::-1], 200, np.uint8), "JPEG")
+    shape = tuple(-(-side // 2) for side in whole) if halved else whole
+    assert decode(file).shape == whole
+    assert (decode_for(COARSE, file).pixels.shape, decode_for(COARSE, file).halved) == (shape, halved)
+
+
+@pytest.mark.parametrize("height", [30, 60, 90, 200, 400])
+def test_a_halved_jpeg_shows_the_same_digit(session: DigitSession, height: float) -> None:
+    """A digit that is small at half size is looked at in the whole picture."""
+    file = as_file(black_on_white(drawn(3, size=(640, 480), height=height, pen=height / 12)), "JPEG", quality=95)
+    assert decode_for(COARSE, file).halved
+    whole, halved = prepare(decode(file)), preprocess(file)
+    assert read(session, whole) == read(session, halved) == 3
+    assert np.abs(whole.image.astype(int) - halved.image).mean() < 6
