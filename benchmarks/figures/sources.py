@@ -24,8 +24,11 @@ _METRICS = """
 from prometheus_client import generate_latest
 from service.model.artifact import load_artifact
 from service.settings import SHIPPED_MODEL
+from service.telemetry.corrections import CorrectionCounts
 from service.telemetry.metrics import Metrics
-print(Metrics(load_artifact(SHIPPED_MODEL).manifest, "cpu").exposition(generate_latest().decode()))
+manifest = load_artifact(SHIPPED_MODEL).manifest
+CorrectionCounts().bind(manifest)
+print(Metrics(manifest, "cpu").exposition(generate_latest().decode()))
 """
 
 
