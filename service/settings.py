@@ -1,4 +1,4 @@
-"""What can be set from outside: environment variables with the prefix DIGITS_, read once at start."""
+"""The settings: environment variables with the prefix DIGITS_, read once at start."""
 
 from __future__ import annotations
 
@@ -16,41 +16,48 @@ SHIPPED_MODEL = Path(__file__).resolve().parent.parent / "models" / "digits"
 
 
 class Settings(BaseSettings):
-    """Every setting of the service, with its default; the description is what the table of docs/operate.md says."""
+    """Every setting of the service with its default; docs/operate.md has the same table."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
     model: Path = Field(
         default=SHIPPED_MODEL,
-        description="folder of a model version, or of a model, of which the highest version is taken",
+        description="folder of a model version, or of a model: then its highest version is served",
     )
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
-        default="auto", description="ONNX Runtime provider; a named one that cannot be had stops the start"
+        default="auto", description="ONNX Runtime provider; if a named one is not available, the start stops"
     )
     threads: int = Field(default=1, ge=1, le=256, description="CPU threads of one ONNX Runtime session")
     workers: int = Field(default=1, ge=1, le=256, description="server processes")
-    max_batch: int = Field(default=64, ge=1, le=4096, description="images that one run of the network takes at most")
+    max_batch: int = Field(default=64, ge=1, le=4096, description="most images in one run of the network")
     max_wait_ms: float = Field(
-        default=0, ge=0, le=1000, description="how long a request may wait for company; 0 sends it off at once"
+        default=0, ge=0, le=1000, description="how long a request waits so that others can join its batch"
     )
-    max_queue: int = Field(default=4096, ge=1, description="images that may wait; more are refused with 503")
+    max_queue: int = Field(default=4096, ge=1, description="images that may wait; a request beyond that gets 503")
     timeout_s: float = Field(
-        default=10, gt=0, le=3600, description="time from the whole body to the answer, after which a request gets 504"
+        default=10, gt=0, le=3600, description="time from the complete body to the answer; then the request gets 504"
     )
-    body_s: float = Field(default=300, gt=0, le=86400, description="time to a whole body, after which it gets 408")
-    body_pause_s: float = Field(default=10, gt=0, le=3600, description="longest pause within a body; then it gets 408")
+    body_s: float = Field(
+        default=300, gt=0, le=86400, description="time for the complete body; then the request gets 408"
+    )
+    body_pause_s: float = Field(
+        default=10, gt=0, le=3600, description="longest pause within a body; then the request gets 408"
+    )
     body_kib_s: float = Field(
-        default=8, ge=0, le=65536, description="least rate of a body over each ten seconds, in KiB/s; below it gets 408"
+        default=8, ge=0, le=65536, description="lowest rate of a body over each ten seconds, in KiB/s; below it: 408"
     )
     max_body_mib: float = Field(default=16, gt=0, le=1024, description="largest request body, in MiB")
     max_held_mib: float = Field(
-        default=256, gt=0, le=65536, description="request bodies that a worker holds at a time, in MiB; more get 503"
+        default=256,
+        gt=0,
+        le=65536,
+        description="request bodies that a worker holds at the same time, in MiB; further ones get 503",
     )
-    max_pixels: int = Field(default=50_000_000, ge=784, description="largest picture, width × height")
+    max_pixels: int = Field(default=50_000_000, ge=784, description="largest image, width × height")
     api_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="keys that open the prediction routes, separated by commas; none leaves them open"
+        default=(), description="API keys, separated by commas; unset: no key is needed"
     )
-    metrics_open: bool = Field(default=False, description="answer /metrics without a key where there are keys")
+    metrics_open: bool = Field(default=False, description="/metrics needs no key, even if keys are set")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="web origins whose pages may call the service, separated by commas, or *; none by default",
@@ -59,39 +66,37 @@ class Settings(BaseSettings):
         default=3,
         ge=0,
         le=600,
-        description="how long requests are still taken after SIGTERM, while /readyz already says 503",
+        description="how long requests are still accepted after SIGTERM, while /readyz says 503",
     )
     keep_alive_s: int = Field(
         default=75,
         ge=1,
         le=3600,
-        description="how long an idle connection stays open; more than a proxy in front has, so that it closes first",
+        description="how long an idle connection stays open; higher than the idle timeout of a proxy in front",
     )
     repository_api: bool = Field(
-        default=False, description="routes that list the model's versions and change to another one; needs an API key"
+        default=False, description="routes that list versions and change the served one; needs an API key"
     )
-    grpc_port: int | None = Field(
-        default=None, ge=1, le=65535, description="port on which gRPC is served; none: it is not"
-    )
+    grpc_port: int | None = Field(default=None, ge=1, le=65535, description="port of gRPC; none: no gRPC")
     feedback: Path | None = Field(
-        default=None, description="folder that corrections of answers are kept in; none takes no corrections"
+        default=None, description="folder for corrections; none: corrections are not accepted"
     )
     feedback_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
-        description="keys that open the corrections to read, accept and delete; none, and there are no such routes",
+        description="keys for reading, accepting and deleting corrections; none: there are no such routes",
     )
     feedback_max_mib: float = Field(
         default=256,
         ge=1,
         le=1_048_576,
-        description="what the corrections may take on disk, in MiB; the oldest go first",
+        description="disk space of all corrections, in MiB; the oldest are deleted first",
     )
     feedback_per_minute: float = Field(
-        default=30, gt=0, le=1_000_000, description="corrections that one client may send in a minute; more get 429"
+        default=30, gt=0, le=1_000_000, description="corrections per client and minute; further ones get 429"
     )
-    log_format: Literal["json", "text"] = Field(default="json", description="log lines as JSON objects, or for people")
+    log_format: Literal["json", "text"] = Field(default="json", description="log lines as JSON objects, or as text")
     access_log: bool = Field(default=False, description="one log line for each request")
-    tracing: bool = Field(default=False, description="OpenTelemetry spans, by BentoML's tracing configuration")
+    tracing: bool = Field(default=False, description="OpenTelemetry spans, configured as BentoML documents it")
 
     @field_validator("api_key", "feedback_key", "cors_origins", mode="before")
     @classmethod
@@ -107,7 +112,7 @@ class Settings(BaseSettings):
 
     @property
     def request_s(self) -> float:
-        """The longest that a request may last: its body, and then its answer."""
+        """The longest time that a request may take: its body, then its answer."""
         return self.body_s + self.timeout_s
 
     @property
@@ -130,8 +135,8 @@ def load_settings() -> Settings:
     """Read the environment.
 
     Raises:
-        ConfigurationError: a value is malformed or out of range, or there is no key where one should be; the message
-            names the variable.
+        ConfigurationError: a value is malformed or out of range, or DIGITS_API_KEY has no key; the message names the
+            variable.
     """
     try:
         settings = Settings()
@@ -149,9 +154,9 @@ def load_settings() -> Settings:
 
 
 def unknown_variables(environment: dict[str, str] | None = None) -> list[str]:
-    """Variables with our prefix that are no setting: most often a typing error.
+    """List variables with our prefix that are no setting, usually a typing error.
 
-    Kubernetes adds `DIGITS_PORT` and `DIGITS_SERVICE_…` where a Service is called "digits"; those are left out.
+    Kubernetes sets `DIGITS_PORT` and `DIGITS_SERVICE_…` if a Service is called "digits"; those are ignored.
     """
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {PREFIX + "DATA"}
     injected = (PREFIX + "SERVICE_", PREFIX + "PORT")

@@ -35,10 +35,10 @@ logger = logging.getLogger("training")
 
 EPILOG = """\
 the usual order:
-  python -m training train      about 20 minutes on 2 cores; --recipe article takes one
-  python -m training export     writes models/digits/1, if parity holds
-  python -m training verify     proves it again, from the files alone
-MNIST is taken from $DIGITS_DATA (a folder with MNIST/raw in it), else from ./data, where it is downloaded once.
+  python -m training train      trains the recipe that ships; --recipe article takes a minute
+  python -m training export     writes models/digits/1, if the parity check passes
+  python -m training verify     the parity check again, from that folder alone
+MNIST is read from $DIGITS_DATA/MNIST/raw, or downloaded once into ./data.
 """
 DEFAULT_MODEL = Path("models/digits/1")
 RUNS = Path("runs")
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; finished epochs are kept, continue with `train --resume`\n")
+        sys.stderr.write("\ninterrupted; complete epochs are saved, continue with `train --resume`\n")
         return 130
     return 0
 
@@ -82,7 +82,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """Judge the exported model, through the session and the judgement that serve."""
+    """Measure a published model on the MNIST test set or a folder, through the session that serves."""
     session = DigitSession(load_artifact(options.model), provider=options.provider)
     if options.pictures is None:
         test = load_mnist(options.data, train=False)
@@ -99,7 +99,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def fit_thresholds(options: argparse.Namespace) -> None:
-    """Fit temperature and rejection thresholds of a run anew, as after a change to the preprocessing."""
+    """Fit temperature and rejection thresholds of a run again, needed after a change of the preprocessing."""
     trained = read_report(options.run)["recipe"]
     recipe = recipe_named(trained["name"])
     if not trained.get("hands"):
@@ -110,7 +110,7 @@ def fit_thresholds(options: argparse.Namespace) -> None:
 
 
 def leaderboard(options: argparse.Namespace) -> None:
-    """Judge an exported model on the real validation pictures: by source, country and kind."""
+    """Measure a published model on the real validation images: by source, country and kind."""
     session = DigitSession(load_artifact(options.model), provider=options.provider)
     pool = validation_pool(RUNS / "leaderboard", options.data)
     answers = answer_all(session.run, session.artifact.manifest, pool)
@@ -120,7 +120,7 @@ def leaderboard(options: argparse.Namespace) -> None:
 
 
 def export(options: argparse.Namespace) -> None:
-    """Publish a run as a model folder, if all three implementations agree."""
+    """Write a run to a model folder, if NumPy reference, PyTorch and ONNX Runtime agree."""
     digits = _test_digits_if_any(options.data)
     manifest = publish(options.run, options.model, digits)
     _tell_parity(manifest["parity"])
@@ -128,9 +128,9 @@ def export(options: argparse.Namespace) -> None:
 
 
 def verify(options: argparse.Namespace) -> None:
-    """Climb the parity ladder for a published model."""
+    """Check that NumPy reference, PyTorch and ONNX Runtime agree on a published model."""
     artifact = load_artifact(options.model)
-    # The file's own weights prove the graph; its hash proves the weights.
+    # With the file's own weights this checks the graph; the hash checks the weights.
     net = network_in(artifact) if options.run is None else load_network(options.run)
     report = climb(net, artifact.manifest.temperature, artifact, _test_digits_if_any(options.data))
     _tell_parity(report.to_json())
@@ -140,7 +140,7 @@ def _test_digits_if_any(data: Path) -> Any:
     try:
         return load_mnist(data, train=False, download=False)
     except DataError as error:
-        logger.info("without real digits, on made-up pictures only: %s", error)
+        logger.info("without MNIST, on synthetic images only: %s", error)
         return None
 
 
@@ -178,9 +178,11 @@ def _tell_parity(report: dict[str, Any]) -> None:
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
-        "--data", type=Path, default=data_folder(), help=f"folder with MNIST/raw (${DATA_VARIABLE}, else ./data)"
+        "--data", type=Path, default=data_folder(), help=f"folder with MNIST/raw (default: ${DATA_VARIABLE}, or ./data)"
     )
-    shared.add_argument("--threads", type=int, default=2, help="CPU threads; another number rounds differently (2)")
+    shared.add_argument(
+        "--threads", type=int, default=2, help="CPU threads; another number rounds sums differently (2)"
+    )
     parser = argparse.ArgumentParser(
         prog="python -m training",
         description=__doc__,
@@ -202,18 +204,20 @@ def _parser() -> argparse.ArgumentParser:
 
     command = add(train)
     command.add_argument("--recipe", choices=sorted(RECIPES), default="best", help="what to train (best)")
-    command.add_argument("--without-hands", action="store_true", help="train without real hands (docs/data.md)")
+    command.add_argument("--without-hands", action="store_true", help="train with MNIST only (docs/data.md)")
     command.add_argument("--seed", type=int, default=0, help="the same seed gives the same weights (0)")
     command.add_argument("--run", type=Path, help="folder for weights, metrics and plots (runs/<recipe>)")
-    command.add_argument("--epochs", type=int, help="another number of epochs than the recipe's")
+    command.add_argument("--epochs", type=int, help="number of epochs (the recipe's)")
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train (auto)")
-    command.add_argument("--resume", action="store_true", help="continue an interrupted run after its last epoch")
+    command.add_argument(
+        "--resume", action="store_true", help="continue an interrupted run after its last complete epoch"
+    )
     command = add(evaluate)
     command.add_argument("--model", type=Path, default=DEFAULT_MODEL, help=f"model folder ({DEFAULT_MODEL})")
     command.add_argument("--provider", choices=("auto", "cpu", "cuda", "tensorrt"), default="cpu", help="(cpu)")
-    command.add_argument("--pictures", type=Path, help="folder of <label>/<file>, instead of the MNIST test set")
+    command.add_argument("--pictures", type=Path, help="folder with <label>/<file>, instead of the MNIST test set")
     command.add_argument(
-        "--sheet", type=Path, default=RUNS / "mistakes.png", help="where to draw the mistakes (runs/mistakes.png)"
+        "--sheet", type=Path, default=RUNS / "mistakes.png", help="image of the errors (runs/mistakes.png)"
     )
     command = add(leaderboard)
     command.add_argument("--model", type=Path, default=DEFAULT_MODEL, help=f"model folder ({DEFAULT_MODEL})")
@@ -225,6 +229,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--model", type=Path, default=DEFAULT_MODEL, help=f"where to publish ({DEFAULT_MODEL})")
     command = add(verify)
     command.add_argument("--model", type=Path, default=DEFAULT_MODEL, help=f"model folder ({DEFAULT_MODEL})")
-    command.add_argument("--run", type=Path, help="the run that it was exported from (the file's own weights)")
+    command.add_argument("--run", type=Path, help="compare with this run's weights (the file's own)")
     add_commands(add)
     return parser

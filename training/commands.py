@@ -29,7 +29,7 @@ MODELS = Path("models/digits")
 
 
 def finetune(options: argparse.Namespace) -> None:
-    """Teach the shipped model your own pictures, and publish it as the next version if it is better."""
+    """Fine-tune a model on your own images, and publish it as the next version if it is better."""
     job = Finetuning(
         pictures=options.feedback or options.pictures,
         model=options.model,
@@ -52,17 +52,17 @@ def finetune(options: argparse.Namespace) -> None:
 
 
 def feedback(options: argparse.Namespace) -> None:
-    """Tell what people said of answers: counts, accuracy by version, conflicts, and a sheet to look at."""
+    """Summarise corrections by users: counts, accuracy by version, disputed ones, and an image of them."""
     found = read_feedback(options.folder)
     for line in report_lines(found):
         logger.info("%s", line)
     if found.kept:
         shown = feedback_sheet(found, options.folder, options.sheet)
-        logger.info("%d of %d drawn in %s, the disputed first", shown, len(found.kept), options.sheet)
+        logger.info("%d of %d drawn in %s, disputed ones first", shown, len(found.kept), options.sheet)
 
 
 def compress(options: argparse.Namespace) -> None:
-    """Make smaller variants of the shipped model, and measure each beside it: size, accuracy, latency, CPU time."""
+    """Make smaller variants of the shipped model, and compare size, accuracy, latency and CPU time."""
     material = compression.gather(options.model, options.data, options.pictures, options.run)
     how = Distillation(epochs=options.epochs, seed=options.seed)
     names = options.only or list(compression.VARIANTS)
@@ -78,13 +78,13 @@ def compress(options: argparse.Namespace) -> None:
 
 
 def experiment(options: argparse.Namespace) -> None:
-    """Train other networks of the same size by one short recipe, and compare them with the article's."""
+    """Train other networks of the same size with one short recipe, and compare them with the article's."""
     trained = experiments.compare_cells(range(options.seeds), options.data, options.run)
     logger.info("%s", experiments.table(trained, load_artifact(options.model)))
 
 
 def membership(options: argparse.Namespace) -> None:
-    """Try to tell by the served confidence which pictures a model was trained on."""
+    """Try to find out from the confidence which images a model was trained on (membership attack)."""
     session = DigitSession(load_artifact(options.model), "cpu")
     attacks = (
         attack_mnist(session, options.data)
@@ -99,7 +99,7 @@ def membership(options: argparse.Namespace) -> None:
 
 
 def convert(options: argparse.Namespace) -> None:
-    """Make a file of real hands from a public data set (docs/data.md)."""
+    """Make a file for training from a public data set of handwriting (docs/data.md)."""
     options.target.parent.mkdir(parents=True, exist_ok=True)
     convert_hands(options.kind, options.source, options.target)
     logger.info("written to %s", options.target)
@@ -112,13 +112,15 @@ def add_commands(add: Add) -> None:
     command.add_argument("folder", type=Path, help="the folder that DIGITS_FEEDBACK names")
     command.add_argument("--sheet", type=Path, default=Path("runs/feedback.png"), help="(runs/feedback.png)")
     command = add(convert)
-    command.add_argument("kind", choices=sorted(KINDS), help="the format; pictures are any <label>/<file>.png")
-    command.add_argument("--source", type=Path, nargs="+", required=True, help="files, or the folder of pictures")
+    command.add_argument(
+        "kind", choices=sorted(KINDS), help="the format; `pictures` is a folder with <label>/<file>.png"
+    )
+    command.add_argument("--source", type=Path, nargs="+", required=True, help="files, or the folder")
     command.add_argument("--target", type=Path, required=True, help="such as data/hands/usps_train.npz")
     command = add(compress)
     command.add_argument("--model", type=Path, default=MODELS, help=f"the shipped model ({MODELS})")
     command.add_argument(
-        "--pictures", type=Path, nargs="*", default=[], help="folders of <label>/<file> to judge on too"
+        "--pictures", type=Path, nargs="*", default=[], help="folders with <label>/<file> to measure on too"
     )
     command.add_argument("--only", nargs="+", choices=list(compression.VARIANTS), help="make these variants (all)")
     command.add_argument("--epochs", type=int, default=Distillation().epochs, help="of distillation (60)")
@@ -126,38 +128,59 @@ def add_commands(add: Add) -> None:
     command.add_argument("--run", type=Path, default=Path("runs/compress"), help="folder for variants (runs/compress)")
     command = add(experiment)
     command.add_argument("--seeds", type=int, default=3, help="runs of each network (3)")
-    command.add_argument("--model", type=Path, default=MODELS, help=f"lends its manifest for the timing ({MODELS})")
+    command.add_argument("--model", type=Path, default=MODELS, help=f"its manifest is used for the timing ({MODELS})")
     command.add_argument(
-        "--run", type=Path, default=Path("runs/experiment"), help="keeps what is done (runs/experiment)"
+        "--run", type=Path, default=Path("runs/experiment"), help="folder for results (runs/experiment)"
     )
     command = add(membership)
     command.add_argument("--model", type=Path, default=MODELS, help=f"the model to attack ({MODELS})")
-    command.add_argument("--pictures", type=Path, help="the folder that it was fine-tuned on, instead of MNIST")
-    command.add_argument("--seed", type=int, default=0, help="that divided the folder (0)")
+    command.add_argument("--pictures", type=Path, help="the folder that the model was fine-tuned on, instead of MNIST")
+    command.add_argument("--seed", type=int, default=0, help="seed of the fine-tuning (0)")
 
 
 def _add_finetune(add: Add) -> None:
     how, job = Adaptation(), Finetuning(Path(), Path(), Path(), Path())
     command = add(finetune)
     taught = command.add_mutually_exclusive_group(required=True)
-    taught.add_argument("--pictures", type=Path, help="folder of <label>/<file>, or CSV with path, label, maybe group")
+    taught.add_argument(
+        "--pictures", type=Path, help="folder with <label>/<file>, or CSV with path, label and optionally group"
+    )
     taught.add_argument("--feedback", type=Path, help="the folder that DIGITS_FEEDBACK names (docs/feedback.md)")
-    command.add_argument("--only-accepted", action="store_true", help="of feedback, what a person has looked at")
-    command.add_argument("--watch", action="store_true", help="go on, and learn whenever enough new corrections came")
-    command.add_argument("--enough", type=int, default=ENOUGH, help=f"new corrections to learn from ({ENOUGH})")
-    command.add_argument("--every", type=float, default=EVERY_S, help=f"seconds between two looks ({EVERY_S:g})")
-    command.add_argument("--check", action="store_true", help="only say what is wrong with the pictures")
-    command.add_argument("--model", type=Path, default=MODELS, help=f"what to start from; the next to it ({MODELS})")
-    command.add_argument("--run", type=Path, default=Path("runs/finetune"), help="folder for all else (runs/finetune)")
-    command.add_argument("--seed", type=int, default=how.seed, help="divides and trains the same way again (0)")
+    command.add_argument("--only-accepted", action="store_true", help="use only corrections that a person has accepted")
+    command.add_argument(
+        "--watch", action="store_true", help="keep running, and fine-tune when enough new corrections are there"
+    )
+    command.add_argument("--enough", type=int, default=ENOUGH, help=f"how many new corrections are enough ({ENOUGH})")
+    command.add_argument(
+        "--every", type=float, default=EVERY_S, help=f"seconds between two checks of the folder ({EVERY_S:g})"
+    )
+    command.add_argument("--check", action="store_true", help="only report problems of the images")
+    command.add_argument(
+        "--model",
+        type=Path,
+        default=MODELS,
+        help=f"model to start from; the new version is written beside it ({MODELS})",
+    )
+    command.add_argument(
+        "--run", type=Path, default=Path("runs/finetune"), help="folder for everything else (runs/finetune)"
+    )
+    command.add_argument(
+        "--seed", type=int, default=how.seed, help="the same seed gives the same split and weights (0)"
+    )
     command.add_argument("--epochs", type=int, default=how.epochs, help=f"at most ({how.epochs})")
     command.add_argument("--learning-rate", type=float, default=how.learning_rate, help=f"({how.learning_rate})")
-    command.add_argument("--bound", type=float, default=job.bound, help=f"points that MNIST may lose ({job.bound})")
+    command.add_argument(
+        "--bound", type=float, default=job.bound, help=f"percentage points that MNIST may lose ({job.bound})"
+    )
     command.add_argument(
         "--bound-others",
         type=float,
         default=job.bound_others,
-        help=f"points that the rejection of pictures without a digit may lose ({job.bound_others})",
+        help=f"percentage points that the rejection of non-digits may lose ({job.bound_others})",
     )
-    command.add_argument("--drop-disputed", action="store_true", help="leave strongly disputed labels out")
-    command.add_argument("--unmeasured", action="store_true", help="publish even where MNIST is not there to measure")
+    command.add_argument(
+        "--drop-disputed", action="store_true", help="leave out images whose label the model strongly disputes"
+    )
+    command.add_argument(
+        "--unmeasured", action="store_true", help="publish even if MNIST is missing and forgetting cannot be measured"
+    )

@@ -42,18 +42,31 @@ class Metrics:
         # variable that BentoML's worker sets at its start.
         from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415
 
-        self._seconds = Histogram("digits_request_seconds", "Time to the answer", ["route", "status"], buckets=SECONDS)
+        self._seconds = Histogram(
+            "digits_request_seconds", "Time to the answer, seconds", ["route", "status"], buckets=SECONDS
+        )
         self._images = Histogram("digits_batch_images", "Images in one run of the network", buckets=IMAGES)
-        self._queue = Histogram("digits_queue_seconds", "Wait of a batch's oldest image", buckets=SHORT)
-        self._run = Histogram("digits_run_seconds", "One run of the network", buckets=SHORT)
-        self._picture = Histogram("digits_picture_seconds", "Decoding and preparing one picture", buckets=SHORT)
-        self._confidence = Histogram("digits_confidence", "Probability of the best class", buckets=CONFIDENCES)
-        self._answers = Counter("digits_predictions_total", "Answers by class", ["digit"])
-        rejections = Counter("digits_rejections_total", "Pictures without an answer, by reason", ["reason"])
+        self._queue = Histogram(
+            "digits_queue_seconds",
+            "How long the oldest image of a batch waited for the network, seconds",
+            buckets=SHORT,
+        )
+        self._run = Histogram("digits_run_seconds", "One run of the network, seconds", buckets=SHORT)
+        self._picture = Histogram(
+            "digits_picture_seconds", "Decoding and preparing one image file, seconds", buckets=SHORT
+        )
+        self._confidence = Histogram(
+            "digits_confidence", "Confidence of answers that name a digit", buckets=CONFIDENCES
+        )
+        self._answers = Counter("digits_predictions_total", "Answers by digit", ["digit"])
+        rejections = Counter("digits_rejections_total", "Images without an answer, by reason", ["reason"])
         self._rejections = {reason: rejections.labels(reason) for reason in Rejection}
         self._info = Gauge("digits_model_info", "1", ["model", "version", "provider"], multiprocess_mode="livemax")
         self._recent = Gauge(
-            RECENT, "The last answers that drift is told by", ["of", "bin"], multiprocess_mode="livesum"
+            RECENT,
+            "Counts of the last answers, from which drift is computed",
+            ["of", "bin"],
+            multiprocess_mode="livesum",
         )
         self._window: DriftWindow | None = None
         self._publishing: asyncio.TimerHandle | None = None

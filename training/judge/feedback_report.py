@@ -18,7 +18,7 @@ SURE_Z = 1.959964  # of the normal distribution: 95 % lie within
 
 
 class Rated(NamedTuple):
-    """How often people called a version's answers right, of those that they said something of."""
+    """How often users called a version's answers right, among the answers that they rated."""
 
     version: str
     rated: int
@@ -56,14 +56,14 @@ def report_lines(found: Feedback) -> Iterator[str]:
     for version in rated(found.kept):
         low, high = version.interval
         yield (
-            f"version {version.version}: {version.right} of {version.rated} answers that people spoke of were right, "
+            f"version {version.version}: {version.right} of {version.rated} rated answers were right, "
             f"{100 * low:.0f} to {100 * high:.0f} %"
         )
     if found.kept:
-        yield "(95 % intervals; people speak of wrong answers more often than of right ones, so this reads low)"
+        yield "(95 % intervals; users rate wrong answers more often than right ones, so the true share is higher)"
     pairs = Counter((_answered(each.correction), _label(each.correction)) for each in found.kept)
     for (answered, label), count in sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0])):
-        yield f"{count:5d}  answered {answered}, people say {label}"
+        yield f"{count:5d}  answered {answered}, users say {label}"
     for each in disputed:
         yield f"disputed: {each.correction.id}: {each.disputed}"
     for finding in found.collection.findings:
@@ -71,7 +71,7 @@ def report_lines(found: Feedback) -> Iterator[str]:
 
 
 def feedback_sheet(found: Feedback, folder: Path, path: Path) -> int:
-    """Draw each correction as it came and as it was seen, the disputed first; returns how many are shown."""
+    """Draw each correction as it was sent and as the network saw it, disputed ones first; return how many are shown."""
     order = sorted(found.kept, key=lambda each: (each.disputed is None, each.state is State.DROPPED))
     shown = order[:MOST_SHOWN]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -85,19 +85,19 @@ def require_better(new: Comparison, old: Comparison | None, *, bound: float, unm
     """
     if not new.is_better:
         raise GateError(
-            f"not published: {new.right_after} of {new.pictures} held-back pictures are right, before "
+            f"not published: {new.right_after} of {new.pictures} held-out images are right, before "
             f"{new.right_before} (log loss {_shown(new.loss_after)}, before {_shown(new.loss_before)}), expected more; "
-            "add pictures, or look for wrong labels with --check."
+            "add images, or look for wrong labels with --check."
         )
     if old is None and not unmeasured:
         raise GateError(
-            "not published: what it forgot could not be measured, because MNIST is not there; "
-            "put it below $DIGITS_DATA, or say --unmeasured to publish all the same."
+            "not published: forgetting could not be measured, because MNIST is missing; "
+            "put it below $DIGITS_DATA, or use --unmeasured to publish nevertheless."
         )
     if old is not None and old.points < -bound:
         raise GateError(
-            f"not published: {-old.points:.2f} points fewer are right on {old.pictures} old pictures, expected at most "
-            f"{bound:.2f}; fewer or gentler epochs (--epochs, --learning-rate) forget less."
+            f"not published: {-old.points:.2f} points fewer are right on {old.pictures} old images, expected at most "
+            f"{bound:.2f}; fewer epochs or a lower rate (--epochs, --learning-rate) forget less."
         )
 
 
@@ -109,9 +109,9 @@ def require_kept(hands: Comparison, *, bound: float) -> None:
     """
     if hands.points < -bound and hands.chance < CHANCE:
         raise GateError(
-            f"not published: {-hands.points:.2f} points fewer are right on {hands.pictures} digits of real hands, "
+            f"not published: {-hands.points:.2f} points fewer are right on {hands.pictures} digits by other people, "
             f"expected at most {bound:.2f} ({hands.fixed} fixed, {hands.broken} broken: chance {hands.chance:.2g}); "
-            "fewer or gentler epochs (--epochs, --learning-rate) forget less."
+            "fewer epochs or a lower rate (--epochs, --learning-rate) forget less."
         )
 
 
@@ -123,9 +123,9 @@ def require_rejecting(others: Comparison, *, bound: float) -> None:
     """
     if others.points < -bound:
         raise GateError(
-            f"not published: {others.right_after} of {others.pictures} pictures without a digit are rejected, before "
+            f"not published: {others.right_after} of {others.pictures} images without a digit are rejected, before "
             f"{others.right_before}: {-others.points:.2f} points fewer, expected at most {bound:.2f}; correct some "
-            'pictures as "no digit" too, or look at what was accepted (python -m training feedback).'
+            'images as "no digit" too, or review what was accepted (python -m training feedback).'
         )
 
 

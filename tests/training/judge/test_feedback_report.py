@@ -37,10 +37,10 @@ def test_the_command_tells_counts_versions_and_conflicts_and_draws_a_sheet(
     assert main(["feedback", str(store.folder), "--sheet", str(sheet)]) == 0
     told = capsys.readouterr().out
     assert "5 corrections: 3 waiting, 1 accepted, 1 dropped; 1 of the waiting are disputed" in told
-    assert "version 1: 1 of 3 answers that people spoke of were right, 6 to 79 %" in told
+    assert "version 1: 1 of 3 rated answers were right, 6 to 79 %" in told
     assert f"disputed: {disputed}: the model was 97 % sure of 1" in told
-    assert "1  answered unsure, people say no digit" in told
-    assert "reads low" in told
+    assert "1  answered unsure, users say no digit" in told
+    assert "the true share is higher" in told
     with Image.open(sheet) as picture:
         assert picture.width > 500
     assert [each.version for each in rated(read_feedback(store.folder).kept)] == ["1", "2"]

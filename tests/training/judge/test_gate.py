@@ -53,13 +53,13 @@ def compared(before: Fixed, after: Fixed, images: NDArray[np.uint8], labels: Seq
 
 def test_a_version_that_is_right_less_often_is_not_published() -> None:
     """The message has both figures and the remedy."""
-    with pytest.raises(GateError, match=r"not published: 900 of 1000 held-back pictures are right, before 901"):
+    with pytest.raises(GateError, match=r"not published: 900 of 1000 held-out images are right, before 901"):
         require_better(found(901, 900), found(990, 999), bound=0.2)
 
 
 def test_a_version_that_changes_nothing_is_not_published() -> None:
     """As good is not better."""
-    with pytest.raises(GateError, match="held-back"):
+    with pytest.raises(GateError, match="held-out"):
         require_better(found(900, 900), found(990, 990), bound=0.2)
 
 
@@ -78,7 +78,7 @@ def test_what_is_forgotten_has_a_bound(after: int, passes: bool) -> None:
         require_better(found(900, 950), old, bound=0.2)
     else:
         with pytest.raises(
-            GateError, match=r"0\.21 points fewer are right on 10000 old pictures, expected at most 0\.20"
+            GateError, match=r"0\.21 points fewer are right on 10000 old images, expected at most 0\.20"
         ):
             require_better(found(900, 950), old, bound=0.2)
 

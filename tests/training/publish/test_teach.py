@@ -130,7 +130,7 @@ def test_what_lets_more_through_is_not_published(
     generator = random.Random(0)
     for _ in range(10):
         correct(store, drawn("x", generator), "4", State.ACCEPTED)
-    with pytest.raises(GateError, match="pictures without a digit are rejected, before"):
+    with pytest.raises(GateError, match="images without a digit are rejected, before"):
         finetune(Finetuning(**{**vars(job), "bound_others": 1.0}))
     assert [path.name for path in job.model.iterdir()] == ["1"]
 
