@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 import uvloop
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
+from benchmarks import with_python_multipart
 from benchmarks.pictures import drawing, photo, png, snapshot
 from benchmarks.timing import fastest
 from benchmarks.workloads import BATCH, form, images, tensor
@@ -26,6 +30,7 @@ from service.preprocess.decode import decode
 from service.recognition.async_recogniser import AsyncRecogniser
 from service.recognition.batcher import Batcher
 from service.recognition.second_look import find_doubtful
+from service.server.connection import GuardedConnection
 from service.settings import load_settings
 from service.telemetry.metrics import Metrics
 
@@ -93,10 +98,55 @@ def _parts() -> dict[str, Any]:
     length = headers["Inference-Header-Content-Length"].encode()
     return {
         "part: splitting the form of one picture": lambda: parse_multipart(upload, content_type, max_parts=16),
+        "part: … with python-multipart": lambda: with_python_multipart.parse_multipart(
+            upload, content_type, max_parts=16
+        ),
+        "part: uvicorn's connection, one V2 request": _connection(HttpToolsProtocol, pixels, headers),
+        "part: … as the service guards it": _connection(GuardedConnection, pixels, headers),
         "part: decoding a 28 × 28 PNG": lambda: decode(file),
         "part: decoding and preparing a 28 × 28 PNG": lambda: preprocess(file),
         "part: reading a V2 request of one image": lambda: parse_infer(pixels, length, (28, 28)),
     }
+
+
+def _connection(kind: type[HttpToolsProtocol], body: bytes, headers: dict[str, str]) -> Any:
+    """One request from the socket's bytes to an application that reads it and answers two bytes, and back."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"POST {INFER} HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+    request = head.encode() + body
+
+    async def application(_: object, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+        answered.set()
+
+    answered = asyncio.Event()
+    config = Config(application, lifespan="off", access_log=False, server_header=False, date_header=False)  # type: ignore[arg-type]
+    config.load()
+    connections: list[HttpToolsProtocol] = []
+
+    async def call() -> None:
+        if not connections:  # needs the loop
+            connections.append(kind(config, ServerState(), {}, asyncio.get_running_loop()))
+            connections[0].connection_made(_Socket())
+        answered.clear()
+        connections[0].data_received(request)
+        await answered.wait()
+
+    return call
+
+
+class _Socket(asyncio.Transport):
+    """Takes what is written, and forgets it."""
+
+    def write(self, _: object) -> None:
+        """Take an answer."""
+
+    def is_closing(self) -> bool:
+        """Tell that it never closes."""
+        return False
 
 
 def _requests(session: DigitSession) -> dict[str, Any]:

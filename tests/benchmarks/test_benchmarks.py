@@ -10,20 +10,23 @@ from typing import cast
 
 import numpy as np
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from benchmarks import __main__ as command
-from benchmarks import load, servers, table, variants, worst
-from benchmarks.in_process import _asgi
+from benchmarks import load, servers, table, variants, with_python_multipart, worst
+from benchmarks.in_process import _asgi, _connection
 from benchmarks.load import BenchmarkError, Measured
 from benchmarks.pictures import png
 from benchmarks.plot import draw
 from benchmarks.rounds import Plan, Row
 from benchmarks.servers import Server
 from benchmarks.workloads import Call, form, images, tensor
+from service.api import picture_bodies
 from service.api.open_inference_wire import parse_infer
 from service.gateway.dispatch import Gateway
 from service.gateway.forms import parse_multipart
 from service.preprocess import prepare, preprocess
+from service.server.connection import GuardedConnection
 
 LINE = "measured requests=900 us=2000000 p50=1500 p99=7250 max=9000 refused=100 broken=3"
 
@@ -152,3 +155,18 @@ def test_a_request_in_process_has_a_client_that_stays() -> None:
     seen: list[tuple[object, bool]] = []
     asyncio.run(_asgi(cast("Gateway", gateway), "POST", "/predict", b"abc", {})())
     assert seen == [(b"abc", False)]
+
+
+def test_python_multipart_splits_a_form_as_the_service_does() -> None:
+    """The variant that is measured does the same work, in the place where the service calls it."""
+    body, headers = form([b"one", b"two"], "images")
+    way = {"body": body, "content_type": headers["Content-Type"], "max_parts": 16}
+    assert with_python_multipart.parse_multipart(**way) == parse_multipart(**way)  # type: ignore[arg-type]
+    assert picture_bodies.parse_multipart is parse_multipart  # type: ignore[attr-defined]
+
+
+def test_the_measured_connections_answer() -> None:
+    """Uvicorn's connection and the guarded one take a request and answer it."""
+    body, headers = tensor(images(1))
+    for kind in (HttpToolsProtocol, GuardedConnection):
+        asyncio.run(_connection(kind, body, headers)())
