@@ -74,8 +74,9 @@ STATEMENTS = (
     *CARD,
     *(replace(statement, source="accuracy") for statement in CARD),
     Statement(README, r"(?P<parameters>[\d,]+) parameters", "model"),
-    Statement(README, r"28 × 28 PNG \| 99 % answered within (?P<upload_p99>[\d.]+) ms", "service", LATENCY),
-    Statement(README, r"phone photo \| 99 % answered within (?P<photo_p99>[\d.]+) ms", "service", LATENCY),
+    Statement(README, r"\| a 28 × 28 PNG \| median (?P<upload_p50>[\d.]+) ms", "service", LATENCY),
+    Statement(README, r"\| a drawing of 280 × 280 pixels \| median (?P<drawing_p50>[\d.]+) ms", "service", LATENCY),
+    Statement(README, r"phone photo \| median (?P<photo_p50>[\d.]+) ms", "service", LATENCY),
     Statement(
         README, r"(?P<fastapi>[\d.]+) × a hand-written FastAPI service, (?P<bentoml>[\d.]+) × BentoML", "service", RATIO
     ),

@@ -61,7 +61,7 @@ class LookInside:
         """
         if self._explaining >= MAX_EXPLAINING:
             raise Overloaded(
-                f"{self._explaining} pictures are being explained, at most {MAX_EXPLAINING} may; try again"
+                f"{self._explaining} pictures are being explained, the limit is {MAX_EXPLAINING}; try again soon"
             )
         self._explaining += 1
         try:

@@ -19,7 +19,7 @@ def check_grpc() -> None:
         )
     if server_context.worker_index is None:
         raise ConfigurationError(
-            "DIGITS_GRPC_PORT is set, but `bentoml serve` opens one port alone; start with `python -m service`, "
+            "DIGITS_GRPC_PORT is set, but `bentoml serve` opens only one port; start with `python -m service`, "
             "or unset it"
         )
 

@@ -156,7 +156,7 @@ class GrpcServer:
         self._ending.set()
         await self._relay.send_away(min(AWAY_S, grace_s))
         if self._relay.clients:
-            logger.warning("%d gRPC clients do not leave", len(self._relay.clients))
+            logger.warning("%d gRPC clients have not disconnected", len(self._relay.clients))
         await self._server.stop(max(0.0, ends_at - loop.time()))
         self._relay.close()
 
@@ -199,7 +199,7 @@ class GrpcServer:
         if isinstance(error, TimeoutError):
             return no_answer(self._settings.timeout_s)
         logger.error("unexpected %s", type(error).__name__, exc_info=error, extra={"of_request": request_id.decode()})
-        return ServiceError("unexpected error; the server's log has the details under the x-request-id")
+        return ServiceError("unexpected error; search the server's log for the x-request-id")
 
     def _record(self, name: str, status: int, request_id: bytes, seconds: float) -> None:
         self._metrics.request(name, status, seconds)
@@ -250,7 +250,7 @@ class GrpcServer:
         held = 0
         try:
             if self._watches > MAX_WATCHES:
-                raise Overloaded(f"{MAX_WATCHES} clients watch already, and no more may; call Check now and then")
+                raise Overloaded(f"{MAX_WATCHES} clients already watch, which is the limit; call Check periodically")
             data = await self._inbox.read(context)
             held = len(data)
             service = messages.parse(messages.HealthCheckRequest, data).service
@@ -259,7 +259,7 @@ class GrpcServer:
                 await self._draining.wait()
                 await context.write(messages.HealthCheckResponse(status=self._health(service)).SerializeToString())
             await self._ending.wait()
-            raise Overloaded("the server is about to end; ask another one")
+            raise Overloaded("the server is shutting down; ask another one")
         except ServiceError as error:
             _refuse(context, error)
         finally:

@@ -88,7 +88,9 @@ def _list(body: bytes) -> list[Any]:
     if signature != "serving_default":
         raise RequestError(f"there is no signature {shown(signature)}; leave 'signature_name' out")
     if not 1 <= len(instances) <= MAX_PICTURES:
-        raise RequestError(f"there are {len(instances)} instances, expected 1 to {MAX_PICTURES}; send more by and by")
+        raise RequestError(
+            f"there are {len(instances)} instances, expected 1 to {MAX_PICTURES}; send more in other requests"
+        )
     return instances
 
 

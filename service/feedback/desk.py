@@ -73,7 +73,7 @@ class FeedbackDesk:
         found = self.recent.find(request_id, place) or await self._neighbours.find(request_id, place)
         if found is None:
             raise NotFound(
-                f"no answer {request_id[:50]!r} with a picture {place} is remembered: answers are for "
+                f"picture {place} of the answer {request_id[:50]!r} is not remembered: answers are kept for "
                 f"{SECONDS // 60} minutes, unless many came or the id was used twice; send the picture with its label"
             )
         return found
@@ -103,7 +103,7 @@ class FeedbackDesk:
             Overloaded: too many wait.
         """
         if self._waiting >= WAITING:
-            raise Overloaded(f"{self._waiting} corrections wait for the disk, at most {WAITING} may; try again soon")
+            raise Overloaded(f"{self._waiting} corrections wait for the disk, the limit is {WAITING}; try again soon")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, job)

@@ -60,7 +60,7 @@ class Neighbours:
                 os.umask(before)
         except (OSError, AttributeError) as error:
             logger.warning(
-                "no socket in %s (%s): a correction by id is understood only by the worker that answered",
+                "no socket in %s (%s): only the worker that answered can take a correction by id",
                 *(self._folder, error),
             )
 
@@ -94,7 +94,7 @@ class Neighbours:
         except ConnectionRefusedError:  # its worker is dead
             _remove(path)
         except (OSError, TimeoutError, ValueError) as error:
-            logger.warning("a worker did not say what it remembers: %s", error)
+            logger.warning("a worker did not tell which answers it remembers: %s", error)
         return None
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -76,7 +76,7 @@ class FeedbackStore:
                 raise ConfigurationError(
                     f"DIGITS_FEEDBACK={self.folder} cannot be used ({error.strerror}); name a folder to write in"
                 ) from error
-            logger.warning("%s: %s; corrections are refused until there is room", self.folder, error.strerror)
+            logger.warning("%s: %s; corrections are refused until there is space", self.folder, error.strerror)
 
     def add(self, correction: Correction, picture: bytes, image_u8: NDArray[np.uint8]) -> bool:
         """Keep a correction with its picture file and uint8 [28, 28]; returns False if it is there already.
@@ -91,7 +91,7 @@ class FeedbackStore:
         }
         size = taken(map(len, files.values()))
         if size > self._most_bytes:
-            raise NotKept(f"the correction takes {size} bytes, DIGITS_FEEDBACK_MAX_MIB lets {self._most_bytes} be kept")
+            raise NotKept(f"the correction takes {size} bytes, DIGITS_FEEDBACK_MAX_MIB allows {self._most_bytes}")
         begun = self.folder / f"{_BEGUN}{secrets.token_hex(8)}"
         try:
             with self._locked():

@@ -170,7 +170,7 @@ class Gateway:
             reply = None
         except Exception as error:
             logger.exception("unexpected %s", type(error).__name__, extra={"of_request": request_id.decode()})
-            problem = ServiceError("unexpected error; the server's log has the details under the X-Request-ID")
+            problem = ServiceError("unexpected error; search the server's log for the X-Request-ID")
             reply = error_reply(problem, plain=has_plain_errors(request.path))
         finally:
             request.release()
@@ -257,4 +257,4 @@ def _allowed(route: _Path) -> list[str]:
 
 
 async def _draining(_: Request) -> Reply:
-    raise Draining("the server is about to end; ask another one")
+    raise Draining("the server is shutting down; ask another one")

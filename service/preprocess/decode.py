@@ -73,7 +73,7 @@ def decode_for(side: int, data: bytes, *, max_pixels: int = MAX_PIXELS, work_sid
         raise
     except UnidentifiedImageError as error:
         raise UndecodablePicture(
-            f"The {len(data)} bytes sent are in no picture format that is read here; send a {FORMAT_TITLES} file."
+            f"The {len(data)} bytes sent are in no supported picture format; send a {FORMAT_TITLES} file."
         ) from error
     # Pillow's plugins answer hostile bytes with almost any exception there is (OSError, SyntaxError, ValueError,
     # struct.error, zlib.error, KeyError, MemoryError...); whatever it was, the file is what is wrong.

@@ -120,7 +120,7 @@ class AsyncRecogniser:
             return prepared
         if self._decoding >= MAX_DECODING:
             raise Overloaded(
-                f"{self._decoding} pictures wait to be decoded, at most {MAX_DECODING} may; try again soon"
+                f"{self._decoding} pictures wait to be decoded, the limit is {MAX_DECODING}; try again soon"
             )
         self._decoding += 1
         try:

@@ -88,7 +88,7 @@ class Batcher:
         count = len(images)
         if not admitted and self._queued_images and self._queued_images + count > self._max_queue:
             raise Overloaded(
-                f"the queue is full: {self._queued_images} images wait, at most {self._max_queue} may; try again soon"
+                f"the queue is full: {self._queued_images} images wait, the limit is {self._max_queue}; try again soon"
             )
         loop = self._loop or self._bind()
         item = _Item(images, loop.create_future(), loop.time())

@@ -39,7 +39,7 @@ def drop_new(listener: socket.socket) -> None:
             socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(_DROP_SYN) // 8, ctypes.addressof(program))
         )
     except OSError as error:
-        logger.warning("new connections cannot be held off while the socket closes: %s", error)
+        logger.warning("the kernel cannot ignore new connections during the shutdown: %s", error)
 
 
 def accept_all(listener: socket.socket) -> list[socket.socket]:
@@ -54,5 +54,5 @@ def accept_all(listener: socket.socket) -> list[socket.socket]:
         except ConnectionError:  # it left before its turn
             continue
         except OSError as error:
-            logger.warning("cannot accept what still waits: %s", error)
+            logger.warning("cannot accept the connections in the backlog: %s", error)
             return accepted

@@ -101,7 +101,7 @@ def metric_files(workers: int) -> Iterator[MetricFiles]:
             folder = tempfile.TemporaryDirectory(prefix="digits-metrics-", dir=parent, ignore_cleanup_errors=True)
             break
     else:
-        say(f"no folder can be written, so each of the {workers} workers counts for itself in /metrics")
+        say(f"no folder is writable, so /metrics has only the counts of the worker that answers, one of {workers}")
         yield MetricFiles(None)
         return
     with folder as name:

@@ -60,7 +60,7 @@ class Drain:
         handler = signal.getsignal(signal.SIGTERM)
         server = getattr(handler, "__self__", None)
         if not isinstance(server, uvicorn.Server) or not callable(handler):
-            logger.warning("this is not run by uvicorn: SIGTERM is left to the server, which may drop requests")
+            logger.warning("not run by uvicorn: the server handles SIGTERM itself and may drop requests")
             return
         # uvicorn makes each connection by what its configuration says at that moment.
         server.config.http_protocol_class = GuardedConnection
@@ -72,7 +72,7 @@ class Drain:
     def _on_signal(self, number: signal.Signals, server: uvicorn.Server, end: Callable[[int, Any], Any]) -> None:
         self._interrupts += number == signal.SIGINT
         if self._task is None:
-            logger.info("%s: draining, ready no more", number.name)
+            logger.info("%s: draining, no longer ready", number.name)
             self._gateway.drain()
             self._task = asyncio.get_running_loop().create_task(self._run(number, server, end))
         elif self._interrupts > 1:

@@ -118,7 +118,7 @@ class _Client(_End):
             )  # create_unix_connection knows no names without a file
             await loop.create_unix_connection(lambda: server, sock=connection)
         except OSError as error:
-            logger.warning("a connection cannot be handed on (%s)", error)
+            logger.warning("a gRPC connection cannot be relayed (%s)", error)
             connection.close()
             self.transport.close()
             return

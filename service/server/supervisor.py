@@ -204,7 +204,7 @@ class Supervisor:
         now = time.monotonic()
         for worker in self._workers:
             if worker.kill_at <= now and (worker.leaving or not worker.ready):
-                say(f"worker {worker.number} hangs, and is killed")
+                say(f"worker {worker.number} hangs and is killed")
                 worker.kill_at = now + UNREADY_S
                 worker.process.kill()
 

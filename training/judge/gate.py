@@ -124,8 +124,8 @@ def require_rejecting(others: Comparison, *, bound: float) -> None:
     if others.points < -bound:
         raise GateError(
             f"not published: {others.right_after} of {others.pictures} images without a digit are rejected, before "
-            f"{others.right_before}: {-others.points:.2f} points fewer, expected at most {bound:.2f}; correct some "
-            'images as "no digit" too, or review what was accepted (python -m training feedback).'
+            f"{others.right_before}: {-others.points:.2f} points fewer, expected at most {bound:.2f}; add "
+            "images without a digit (label none), or allow more with --bound-others."
         )
 
 

@@ -70,7 +70,7 @@ def load_old_task(data: Path, labels: Sequence[str], kept: Path) -> OldTask | No
     try:
         whole, test = (load_mnist(data, train=train) for train in (True, False))
     except DataError as error:
-        logger.info("no replay, held to its old answers instead: %s", error)
+        logger.info("no replay of old images; the old answers to the new images are kept instead: %s", error)
         return None
     replay, held_out = split(whole, HELD_OUT)
     workers = torch.get_num_threads()
@@ -109,7 +109,7 @@ def _hands(data: Path, plan: HandsPlan, part: str, kept: Path, workers: int) -> 
     try:
         return _written(load_hands_pool(load_hands(data, names), plan, kept, workers))
     except DataError as error:
-        logger.info("without real hands of the %s part: %s", part, error)
+        logger.info("without other people's handwriting for %s: %s", part, error)
         return None
 
 

@@ -62,7 +62,7 @@ def test_the_client_finds_and_calls_every_api(url: str, picture: Path, expected:
         probabilities = client.classify(images=bar())
         assert (probabilities.shape, probabilities.dtype) == ((2, 10), np.float32)
         np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
-        with pytest.raises(bentoml.exceptions.BentoMLException, match="in no picture format"):
+        with pytest.raises(bentoml.exceptions.BentoMLException, match="in no supported picture format"):
             client.predict(image=tmp_path / "bad.png")
         client._temp_dir.cleanup()  # which it would leave to the collector
 

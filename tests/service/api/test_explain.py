@@ -109,7 +109,7 @@ def test_all_versions_share_one_thread_and_one_limit(monkeypatch: pytest.MonkeyP
         request: Any = SimpleNamespace(content_type="image/png", body=body)
         waiting = [asyncio.ensure_future(one(request)) for one in [old, new] * (MAX_EXPLAINING // 2)]
         await asyncio.sleep(0)
-        with pytest.raises(Overloaded, match="at most 8"):
+        with pytest.raises(Overloaded, match="the limit is 8"):
             await new(request)
         gate.set()
         await asyncio.gather(*waiting)

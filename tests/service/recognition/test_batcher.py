@@ -176,7 +176,7 @@ def test_a_full_queue_refuses_and_recovers(recorder: Recorder) -> None:
         await asyncio.sleep(0)
         waiting.append(asyncio.ensure_future(batcher.submit(image(3), admitted=True)))  # as the last part of a request
         await asyncio.sleep(0)
-        with pytest.raises(Overloaded, match=r"4 images wait, at most 3 may"):
+        with pytest.raises(Overloaded, match=r"4 images wait, the limit is 3"):
             await batcher.submit(image(9))
         recorder.gate.set()
         await asyncio.gather(running, *waiting)

@@ -141,7 +141,7 @@ def test_more_pictures_than_may_wait_are_refused(recogniser: AsyncRecogniser, mo
     async def scenario() -> None:
         waiting = [asyncio.ensure_future(recogniser.picture(seven(100))) for _ in range(3)]
         await asyncio.sleep(0)
-        with pytest.raises(Overloaded, match="3 pictures wait to be decoded, at most 3 may"):
+        with pytest.raises(Overloaded, match="3 pictures wait to be decoded, the limit is 3"):
             await recogniser.picture(seven(100))
         gate.set()
         assert [answer.prediction.label for answer in await asyncio.gather(*waiting)] == [7, 7, 7]

@@ -100,7 +100,7 @@ def test_those_who_watch_do_not_keep_it_from_ending(launch: StartServer) -> None
     watch = Calls(port).channel.unary_stream(WATCH)(b"", timeout=60)
     next(watch)
     status = server.stop()
-    with pytest.raises(grpc.RpcError, match="about to end; ask another one") as ended:
+    with pytest.raises(grpc.RpcError, match="shutting down; ask another one") as ended:
         list(watch)
     assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
     assert status == 0
