@@ -1,4 +1,4 @@
-"""Digit classification over HTTP: BentoML in front, ONNX Runtime behind, and nothing that trains."""
+"""Digit classification over HTTP with BentoML and ONNX Runtime; contains nothing for training."""
 
 from __future__ import annotations
 

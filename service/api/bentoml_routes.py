@@ -1,4 +1,4 @@
-"""BentoML's own application as a handler: what it answers passes the same checks as every other route."""
+"""BentoML's own application as a handler: its routes pass the same checks as every other route."""
 
 from __future__ import annotations
 

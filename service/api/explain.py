@@ -1,4 +1,4 @@
-"""`POST /explain`, the look inside: one picture's answer, with what each layer made of it."""
+"""`POST /explain`: one picture's answer with the output of each layer."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ MAX_EXPLAINING = 8  # pictures that are explained or wait for it: each costs abo
 
 
 class ExplanationAnswer(ExplanationContent):
-    """The answer of /predict, and what the network saw and did."""
+    """The answer of /predict, what the network saw, and the output of each layer."""
 
     prediction: PredictionAnswer
 
 
 class LookInside:
-    """Explains pictures in one thread of its own, off the hot path; thread and limit are for all versions."""
+    """Explains pictures in a thread of its own; all versions share this thread and the limit."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explain")
@@ -53,7 +53,7 @@ class LookInside:
         return json_reply(await self.explain(pictures, lambda: read_picture(request)))
 
     async def explain(self, pictures: PictureRoutes, read: Callable[[], Awaitable[bytes]]) -> ExplanationAnswer:
-        """Answer one picture as /predict does, with what each layer made of it and which parts decided.
+        """Answer one picture as /predict does, with the output of each layer and an occlusion map.
 
         Raises:
             Overloaded: too many wait already; the picture is not read then.

@@ -96,7 +96,7 @@ class FeedbackRoutes:
         ]  # fmt: skip
 
     async def correct(self, request: Request) -> Reply:
-        """Keep one correction; who sends the same twice gets the same answer."""
+        """Store one correction; the same correction sent twice gets the same answer."""
         self._desk.admit(request.client)
         kind = media_type(request)
         if kind == JSON:
@@ -129,7 +129,7 @@ class FeedbackRoutes:
         return await self._desk.disk(read)
 
     async def decide(self, request: Request) -> Reply:
-        """Note that a person has accepted or dropped a correction, or wants to think again."""
+        """Store that a person has accepted or dropped a correction, or set it back to waiting."""
         if media_type(request) != JSON:
             raise UnsupportedType(f"the Content-Type is {request.content_type[:100]!r}, expected {JSON}")
         content = _json(await request.body())

@@ -19,7 +19,7 @@ CorrectionId = Annotated[str, Field(pattern=ID_PATTERN)]
 
 
 class CorrectionById(TypedDict):
-    """What is right about an answer: its X-Request-ID, the digit (null: no digit), and which picture of several."""
+    """A correction of an answer: its X-Request-ID, the right digit (null: no digit), and which picture of several."""
 
     id: Annotated[str, Field(min_length=1, max_length=128)]
     digit: ByDigit
@@ -34,7 +34,7 @@ class CorrectionByPicture(TypedDict):
 
 
 class CorrectionAnswer(TypedDict):
-    """Under which id the correction is kept; the same for the same picture and digit."""
+    """The id of the correction; the same for the same picture and digit."""
 
     id: str
 
@@ -69,7 +69,7 @@ class Decision(TypedDict):
 
 
 class DecisionAnswer(TypedDict):
-    """What holds now."""
+    """The correction's new state."""
 
     id: str
     state: State

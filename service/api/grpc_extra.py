@@ -1,4 +1,4 @@
-"""What the gRPC port needs, and whether it is there; imports nothing of it."""
+"""Checks that the packages for the gRPC port are installed, without importing them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.errors import ConfigurationError
 
 
 def check_grpc() -> None:
-    """Raise ConfigurationError where the gRPC port cannot be served."""
+    """Raise ConfigurationError if the gRPC port cannot be served."""
     missing = [name for name in ("grpc", "google.protobuf") if not _is_installed(name)]
     if missing:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Takes the messages of gRPC calls in, so that those which arrive slowly hold neither the memory nor the others up."""
+"""Receives the messages of gRPC calls, so that slow ones neither fill the memory nor delay others."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Inbox:
         self._limits.take(-size)
 
     async def _wait(self) -> None:
-        """Wait for a place; end whoever has had one for too long."""
+        """Wait for a place; end the call that has held one for too long."""
         while True:
             try:
                 async with asyncio.timeout(PATIENCE_S):

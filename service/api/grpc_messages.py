@@ -126,7 +126,7 @@ def read_infer(request: Any, image_shape: tuple[int, ...]) -> InferCall:
 
 
 def write_infer(model: str, version: str, call: InferCall, tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """Write the answer: the outputs asked for, in that order, in the form of the question.
+    """Write the answer: the outputs asked for, in that order, in the form of the request.
 
     Raises:
         RequestError: an output that does not exist was asked for.

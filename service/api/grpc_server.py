@@ -61,7 +61,7 @@ class Unimplemented(RequestError):
 
 
 class Method(NamedTuple):
-    """What answers a message, and whether it does so without an API key where there are any."""
+    """A method's handler, and whether it needs no API key."""
 
     answer: Callable[[bytes], Awaitable[bytes]]
     is_open: bool = False
@@ -102,11 +102,11 @@ class GrpcServer:
         self._handlers[WATCH] = grpc.stream_stream_rpc_method_handler(self._watch)
 
     def configure(self, inference: Inference, metrics: Metrics, extensions: Iterable[str] = ()) -> None:
-        """Answer by this model from the next call on."""
+        """Answer with this model from the next call on."""
         self._inference, self._metrics, self._extensions = inference, metrics, list(extensions)
 
     def bind(self, host: str) -> None:
-        """Open the port, on the address on which HTTP is served.
+        """Open the port on the address of HTTP.
 
         Raises:
             ConfigurationError: it cannot be had.
@@ -124,7 +124,7 @@ class GrpcServer:
             ) from error
 
     async def open(self) -> None:
-        """Begin to answer; needs `configure` and `bind` before."""
+        """Begin to answer; call `configure` and `bind` first."""
         if self._listener is None:
             raise ConfigurationError("the gRPC port is not bound; start with `python -m service`")
         self._relay = Relay()
@@ -150,7 +150,7 @@ class GrpcServer:
         self._draining.set()
 
     async def close(self, grace_s: float) -> None:
-        """Send clients away, answer what they have asked, and end."""
+        """Send GOAWAY, complete the calls that have begun, and stop."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + grace_s
         self._ending.set()
@@ -161,7 +161,7 @@ class GrpcServer:
         self._relay.close()
 
     def service(self, details: Any) -> Any:
-        """Return what handles a method; gRPC calls this for each call."""
+        """Return a method's handler; gRPC calls this for each call."""
         return self._handlers.get(details.method) or grpc.stream_unary_rpc_method_handler(
             partial(self._call, "other", Method(partial(_unknown, details.method)))
         )
@@ -245,7 +245,7 @@ class GrpcServer:
         return bytes(messages.HealthCheckResponse(status=status).SerializeToString())
 
     async def _watch(self, _: Any, context: Any) -> None:
-        """Tell the health now and at each change, until the client leaves or the server ends."""
+        """Send the health now and at each change, until the client or the server ends the call."""
         self._watches += 1
         held = 0
         try:
@@ -291,5 +291,5 @@ def _refuse(context: Any, error: ServiceError) -> None:
 
 
 def _advice(status: int) -> tuple[tuple[str, str], ...]:
-    """When to try again, as clients that do so by themselves understand it."""
+    """When to try again, in the header that clients with automatic retries read."""
     return (("grpc-retry-pushback-ms", str(Overloaded.retry_after_s * 1000)),) if status == Overloaded.status else ()

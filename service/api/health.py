@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it wants requests."""
+"""Liveness and readiness routes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HEALTHY = Reply(200, b"\n", b"text/plain; charset=utf-8")
 
 
 async def healthy(_: Request) -> Reply:
-    """Answer with an empty line."""
+    """Answer with an empty body."""
     return HEALTHY
 
 
@@ -21,7 +21,7 @@ def routes() -> list[Route]:
         Route("GET", "/livez", healthy, "livez", "health", "Whether the process lives", text, is_open=True),
         Route("GET", "/healthz", healthy, "healthz", "health", "The same as /livez", text, is_open=True),
         Route(
-            "GET", "/readyz", healthy, "readyz", "health", "Whether it wants requests", text,
+            "GET", "/readyz", healthy, "readyz", "health", "Whether it is ready for requests", text,
             is_open=True, tells_readiness=True,
         ),
     ]  # fmt: skip

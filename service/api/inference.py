@@ -60,7 +60,7 @@ class Inference:
         }
 
     def missing(self, model: str, version: str | None) -> NotFound | None:
-        """Say what is wrong with the name of a model, and of its version where one is given."""
+        """Return the error for an unknown model name or version, or None."""
         if model != self.name:
             return NotFound(f"there is no model {model[:100]!r}; the one that is served is {self.name!r}")
         if version is not None and version != self.version:
@@ -119,5 +119,5 @@ class Inference:
 
 
 def is_plain(labels: Sequence[str]) -> bool:
-    """Tell whether each label is the number of its place."""
+    """Tell whether the labels are 0, 1, 2 and so on."""
     return list(labels) == [str(place) for place in range(len(labels))]

@@ -73,7 +73,7 @@ class KServeV1Routes:
         return [
             Route("GET", "/v1/models", self.models, "v1_models", "inference", "List the models", {JSON: ModelsAnswer}),
             Route(
-                "GET", model, self.model, "v1_model", "inference", "Whether it serves", {JSON: ModelAnswer},
+                "GET", model, self.model, "v1_model", "inference", "Whether the model is ready", {JSON: ModelAnswer},
                 tells_readiness=True,
             ),
             Route(
@@ -84,7 +84,7 @@ class KServeV1Routes:
         ]  # fmt: skip
 
     def missing(self, path: str) -> NotFound | None:
-        """Say what is wrong with a path of V1 that is none of the routes."""
+        """Return the error for an unknown V1 path, or None."""
         found = _MODEL_PATH.fullmatch(path)
         if found is None:
             return None
@@ -106,7 +106,7 @@ class KServeV1Routes:
         return json_reply({"name": self._name, "ready": True})
 
     async def predict(self, request: Request) -> Reply:
-        """Answer images by the network's own outputs, and pictures as `/predict` does.
+        """Answer images with the network's own outputs, and pictures as `/predict` does.
 
         Raises:
             RequestError: an instance is at fault; the message says which.

@@ -53,7 +53,7 @@ class InferenceRoutes:
                 is_open=True,
             ),
             Route(
-                "GET", "/v2/health/ready", self.ready, "v2_ready", "health", "Whether it wants requests",
+                "GET", "/v2/health/ready", self.ready, "v2_ready", "health", "Whether it is ready for requests",
                 {JSON: Ready}, is_open=True, tells_readiness=True,
             ),
             *self._model_routes("model", model),
@@ -66,7 +66,7 @@ class InferenceRoutes:
                 "GET", base, self.model, f"{name}_metadata", "inference", "Inputs and outputs", {JSON: ModelMetadata}
             ),
             Route(
-                "GET", f"{base}/ready", self.model_ready, f"{name}_ready", "inference", "Whether it serves",
+                "GET", f"{base}/ready", self.model_ready, f"{name}_ready", "inference", "Whether the model is ready",
                 {JSON: ModelReady}, tells_readiness=True,
             ),
             Route(
@@ -82,7 +82,7 @@ class InferenceRoutes:
         ]  # fmt: skip
 
     def missing(self, path: str) -> NotFound | None:
-        """Say what is wrong with a path that is none of the routes, where it names another model or version."""
+        """Return the error for a path that names another model or version, or None."""
         found = _MODEL_PATH.fullmatch(path)
         return self._inference.missing(found[1], found[2]) if found else None
 

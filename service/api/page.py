@@ -1,4 +1,4 @@
-"""The page at `/`: a few static files, read once at start and answered from memory."""
+"""The page at `/`: a few static files, read at start and served from memory."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Asset:
         return {"content-type": self.content_type, "etag": self.etag, "cache-control": "no-cache", **SECURITY_HEADERS}
 
     def is_fresh(self, if_none_match: str | None) -> bool:
-        """Tell whether a request's If-None-Match header names this very content, so that a 304 will do."""
+        """Tell whether a request's If-None-Match header names this content, so that the answer is 304."""
         if if_none_match is None:
             return False
         return if_none_match.strip() == "*" or self.etag in [
@@ -104,7 +104,7 @@ class Page:
         ]  # fmt: skip
 
     def get(self, path: str) -> Asset | None:
-        """Return the asset at a URL path, or None where there is none."""
+        """Return the asset at a URL path, or None."""
         return self.assets.get(path)
 
 

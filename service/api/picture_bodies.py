@@ -1,4 +1,4 @@
-"""The pictures in a request's body: every way in which a client sends one, or many."""
+"""Reads the pictures from a request's body, in every form in which clients send them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture file written as text: base64 in any of its spellings, or a data URI (RFC 2397)."""
+"""A picture file as text: any variant of base64, or a data URI (RFC 2397)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_data_uri(data: bytes) -> bool:
 
 
 def decode_text(text: str | bytes) -> bytes:
-    """Return the bytes of a file in base64 or in a data URI, whose media type is not looked at.
+    """Return the bytes of a file in base64 or in a data URI; its media type is ignored.
 
     Raises:
         UndecodablePicture: it is neither.

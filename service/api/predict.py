@@ -26,14 +26,14 @@ Shares = Annotated[list[Share], Fact("classes")]
 
 
 class Model(TypedDict):
-    """Who answered."""
+    """The model that answered."""
 
     name: Annotated[str, Fact("name")]
     version: Annotated[str, Fact("version")]
 
 
 class PredictionAnswer(TypedDict):
-    """The answer to one picture; `digit` is null exactly where `rejected` is not. Shares have six decimals."""
+    """The answer to one picture; `digit` is null if and only if `rejected` is set. Probabilities have six decimals."""
 
     digit: Annotated[int | str | None, Fact("label")]
     confidence: Share
@@ -101,7 +101,7 @@ class PictureRoutes:
     async def answers(
         self, pictures: Sequence[bytes | ServiceError], request_id: str = ""
     ) -> list[PredictionAnswer | ErrorAnswer]:
-        """Answer encoded pictures in order, one that cannot be read by its error; by an id they may be corrected."""
+        """Answer encoded pictures in order; one that cannot be read has its error. The id allows corrections."""
         rest = iter(await self.recogniser.pictures([one for one in pictures if isinstance(one, bytes)]))
         answers = [next(rest) if isinstance(sent, bytes) else sent for sent in pictures]
         if self._desk is not None and request_id:
@@ -111,7 +111,7 @@ class PictureRoutes:
         return [error_content(one) if isinstance(one, ServiceError) else self.answer(one.prediction) for one in answers]
 
     def answer(self, prediction: Prediction) -> PredictionAnswer:
-        """Put one prediction into the words of the API."""
+        """Write one prediction as the API's JSON."""
         return {
             "digit": None if prediction.label is None else self._labels[prediction.label],
             "confidence": round(prediction.confidence, DECIMALS),

@@ -1,4 +1,4 @@
-"""The versions in the model's folder, and the change from one to another while requests go on (off unless set).
+"""Lists the versions in the model's folder and changes the served one without a restart (off unless set).
 
 Routes and bodies are those of Triton's model repository extension of the Open Inference Protocol.
 """
@@ -28,7 +28,7 @@ LOOK_S = 0.5  # how often a worker looks whether another one has changed the ver
 
 
 class VersionState(TypedDict):
-    """One version, and whether it serves."""
+    """One version, and whether it is served."""
 
     name: str
     version: str
@@ -37,26 +37,26 @@ class VersionState(TypedDict):
 
 
 class LoadParameters(TypedDict, total=False):
-    """The version that is wanted; the highest, if none is named."""
+    """The version to serve; the highest, if none is named."""
 
     version: str
 
 
 class LoadRequest(TypedDict, total=False):
-    """What is to serve."""
+    """The version to serve."""
 
     parameters: LoadParameters
 
 
 class LoadAnswer(TypedDict):
-    """What serves now."""
+    """The version that is served now."""
 
     name: str
     version: str
 
 
 class Repository:
-    """Loads another version beside the one that serves, and then, in one step on the event loop, serves that one.
+    """Loads another version while the current one serves, then switches in one step on the event loop.
 
     Which version was asked for stands in the file `serving` beside the versions: every worker follows it within half
     a second, and every later start takes it.
@@ -136,7 +136,7 @@ class Repository:
         return json_reply({"name": self._name, "version": wanted})
 
     def follow(self) -> None:
-        """Look from now on whether another worker has changed the version, and change too."""
+        """From now on, follow when another worker changes the version."""
         asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def _look(self) -> None:

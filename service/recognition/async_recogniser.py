@@ -1,4 +1,4 @@
-"""The recogniser of a server: the same answers, with pictures decoded in threads and images run in batches."""
+"""The server's recogniser: the same answers as Recogniser, with decoding in threads and batched runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class AsyncRecogniser:
-    """One model, ready to answer, for one event loop. What it answers is `Recogniser`'s; here is the waiting alone.
+    """One model for one event loop. It gives `Recogniser`'s answers without blocking the loop.
 
     Args:
         session: the open model.
@@ -115,7 +115,7 @@ class AsyncRecogniser:
         return outputs, labels
 
     async def prepare(self, data: bytes) -> Prepared:
-        """Bring an encoded picture to the network's input: the quick ones here, others in a thread."""
+        """Turn an encoded picture into the network's input: quick ones here, others in a thread."""
         if _is_small(data) and (prepared := self._plain.prepare_at_once(data)) is not None:
             return prepared
         if self._decoding >= MAX_DECODING:

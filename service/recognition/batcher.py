@@ -1,4 +1,4 @@
-"""Joins requests that arrive together into one run of the network, without ever making one wait for nothing."""
+"""Joins requests that arrive together into one run of the network. A lone request is never delayed."""
 
 from __future__ import annotations
 
@@ -114,14 +114,14 @@ class Batcher:
         return self._loop
 
     def _gather(self, turns: int, before: int) -> None:
-        """Flush, unless the loop's last turn has brought another request: then see what its next one brings."""
+        """Flush, unless the event loop's last iteration brought another request: then wait for one more."""
         if turns and before < len(self._queue) and self._queued_images < self._max_batch:
             self._timer = asyncio.get_running_loop().call_soon(self._gather, turns - 1, len(self._queue))
         else:
             self._flush()
 
     def _flush(self) -> None:
-        """Take batches off the queue and run them; the callback of a threaded run comes back here."""
+        """Take batches off the queue and run them; a run in the thread calls this again when it ends."""
         self._timer = None
         loop = asyncio.get_running_loop()
         for _ in range(RUNS_IN_A_ROW):
@@ -154,7 +154,7 @@ class Batcher:
         return items, count
 
     def _run_items(self, items: list[_Item]) -> list[Outputs | Exception]:
-        """Run all items together; if that fails, each by itself, so that only the one at fault gets the error."""
+        """Run all items together; if that fails, run each alone, so that only the faulty one gets the error."""
         if len(items) == 1:
             return [self._attempt(items[0].images)]
         together = self._attempt(np.concatenate([item.images for item in items]))

@@ -1,4 +1,4 @@
-"""What recognition tells about its work, to whom it may concern: metrics, for one."""
+"""The interface through which recognition reports its work, for example to the metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """Is told of each batch, each prepared picture and each answer; must not raise."""
+    """Receives each batch, each prepared picture and each answer; must not raise."""
 
     def batch(self, statistics: BatchStatistics) -> None:
         """One run of the network has ended."""

@@ -1,4 +1,4 @@
-"""From a picture's bytes to an answer: prepare, look, judge. Called plainly; async_recogniser.py adds the waiting."""
+"""From a picture's bytes to an answer: prepare, run, decide. Synchronous; async_recogniser.py is not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
 
 class Recogniser:
-    """Answers pictures by one model, one call at a time; training and tests use it, and so does the service's own.
+    """Answers pictures with one model, one call at a time; training, tests and AsyncRecogniser use it.
 
     Args:
         run: uint8 images [N, 28, 28] to Outputs, one look: `DigitSession.run` or anything like it.
@@ -92,7 +92,7 @@ class Recogniser:
                 self._observer.picture(perf_counter() - started)
 
     def prepare_at_once(self, data: bytes) -> Prepared | None:
-        """Prepare a picture if that costs no more than decoding it; raises as `picture`."""
+        """Prepare a picture if that is quick; raises as `picture`."""
         started = perf_counter()
         prepared = preprocess_at_once(data, max_pixels=self._max_pixels)
         if prepared is not None and self._observer is not None:
@@ -118,17 +118,17 @@ class Recogniser:
 
 
 def stacked(prepared: Sequence[Prepared]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return images uint8 [N, 28, 28], and bool [N]: which of them preprocessing has rejected by itself."""
+    """Return images uint8 [N, 28, 28], and bool [N]: which of them preprocessing has rejected."""
     images = prepared[0].image[np.newaxis] if len(prepared) == 1 else np.stack([one.image for one in prepared])
     return images, np.array([one.rejected is not None for one in prepared], bool)
 
 
 def readable(prepared: Sequence[Prepared | ServiceError]) -> list[Prepared]:
-    """Return those that are no error."""
+    """Return the items that are no error."""
     return [one for one in prepared if isinstance(one, Prepared)]
 
 
 def in_places(prepared: Sequence[Prepared | ServiceError], answers: Sequence[Answer]) -> list[Answer | ServiceError]:
-    """Put the answers of what was readable into the places between the errors."""
+    """Merge the answers of the readable items with the errors, in order."""
     rest = iter(answers)
     return [next(rest) if isinstance(one, Prepared) else one for one in prepared]

@@ -1,7 +1,7 @@
-"""Test-time augmentation where it pays: the network sees doubtful images again, moved by one pixel each way.
+"""Test-time augmentation of unclear images: the network sees them again, shifted by one pixel each way.
 
-Max-pooling makes the logits depend on where a stroke lies among the pools' blocks; the mean over nine places does not.
-It mends about one wrong answer in twelve on real hands (docs/train.md).
+Max-pooling makes the logits depend on where a stroke lies in the pooling windows; the mean over nine shifts does not.
+It corrects about one wrong answer in twelve on other people's handwriting (docs/lab/recipes.md).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOVES: Final = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1
 def looks(
     images_u8: NDArray[np.uint8], settled: NDArray[np.bool_] | None = None, at_once: int = 64
 ) -> Generator[NDArray[np.uint8], Outputs, Outputs]:
-    """Classify uint8 images [N, 28, 28], whoever runs the network: yield what it must see, take its outputs.
+    """Classify uint8 images [N, 28, 28] as a generator: yield images for the network, receive its outputs.
 
     This is all that a plain call and a waiting one share. The first yield is the images themselves; each further one
     holds copies of at most `at_once` doubtful images.
@@ -57,7 +57,7 @@ def look_twice(
     images_u8: NDArray[np.uint8],
     settled: NDArray[np.bool_] | None = None,
 ) -> Outputs:
-    """Classify uint8 images [N, 28, 28] with `run`, which looks once; see `looks`."""
+    """Classify uint8 images [N, 28, 28] with `run`, which is one pass; see `looks`."""
     steps = looks(images_u8, settled, at_once=max(1, len(images_u8)))
     wanted = next(steps)
     while True:
@@ -69,7 +69,7 @@ def look_twice(
 
 
 def find_doubtful(first: Outputs) -> NDArray[np.intp]:
-    """Return the places, int64 [K], of the images that want a second look."""
+    """Return the indices, int64 [K], of the images that need a second pass."""
     return np.flatnonzero(first.probabilities.max(axis=1) < SURE)
 
 
@@ -89,7 +89,7 @@ def average(first: NDArray[np.float32], again: NDArray[np.float32]) -> Outputs:
 
 
 def merge(first: Outputs, places: NDArray[np.intp], again: Outputs) -> Outputs:
-    """Return a first look at N images with the K rows of `again` in their places, int64 [K]."""
+    """Return the first pass over N images with its rows at `places`, int64 [K], replaced by those of `again`."""
     logits, probabilities = first.logits.copy(), first.probabilities.copy()
     logits[places], probabilities[places] = again
     return Outputs(logits, probabilities)

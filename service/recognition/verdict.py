@@ -1,4 +1,4 @@
-"""The answer for one picture: which digit, how sure, or why none."""
+"""The decision for one picture: which digit with which confidence, or why none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Prediction(NamedTuple):
 
     Attributes:
         label: index of the winning class, or None exactly when `rejected` is set.
-        confidence: how sure the whole answer is, 0…1: that it is a digit, times that it is this one.
+        confidence: P(it is a digit) × P(it is this digit), 0…1.
         probabilities: one for each class, summing to 1: which digit it is, if it is one.
         rejected: why no digit is given, or None.
     """
@@ -32,7 +32,7 @@ class Prediction(NamedTuple):
 
 
 class Judge:
-    """Turns the network's outputs into an answer, with the thresholds that the manifest gives."""
+    """Turns the network's outputs into an answer, with the manifest's thresholds."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.min_confidence = manifest.thresholds.min_confidence
@@ -42,9 +42,9 @@ class Judge:
     def decide(
         self, logits: NDArray[np.float32], probabilities: NDArray[np.float32], ink: Rejection | None = None
     ) -> Prediction:
-        """Judge one image: `logits` and `probabilities` are float32 [classes], `ink` is what preprocessing said.
+        """Decide on one image: `logits` and `probabilities` float32 [classes], `ink` preprocessing's rejection or None.
 
-        The free energy −log Σ exp(logit) is high where no class speaks for the picture (Liu et al., 2020,
+        The free energy −log Σ exp(logit) is high if no logit is (Liu et al., 2020,
         "Energy-based Out-of-distribution Detection"). What preprocessing rejects is no digit, so its confidence is 0.
         """
         label = int(probabilities.argmax())
@@ -58,7 +58,7 @@ class Judge:
         return Prediction(label if rejected is None else None, confidence, probabilities.tolist(), rejected)
 
     def _digit(self, free_energy: float) -> float:
-        """Return the probability that there is a digit, 0…1; 1 of a model that was never shown anything else."""
+        """Return the probability that there is a digit, 0…1; 1 if the manifest has no `digit_odds`."""
         if self._odds is None:
             return 1.0
         log_odds = self._odds.offset - self._odds.slope * free_energy

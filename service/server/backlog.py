@@ -1,4 +1,4 @@
-"""The queue of a listening socket: what the kernel has accepted for us, and what it shall accept no more."""
+"""The backlog of a listening socket: accepts what the kernel has accepted, and makes it ignore new connections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DROP_SYN = b"".join(
 
 
 def drop_new(listener: socket.socket) -> None:
-    """Have the kernel ignore new connections, for all who share the socket.
+    """Make the kernel ignore new connections, for all processes that share the socket.
 
     Their clients send the SYN again a second later, and find a successor or a closed port. Without this, one that
     comes between the last accept and the close of the socket is reset.

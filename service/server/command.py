@@ -1,4 +1,4 @@
-"""The command `python -m service`: its options, its sockets, and what the workers need of the machine."""
+"""The command `python -m service`: options, sockets, and the environment of the workers."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def address(host: str, port: int) -> str:
 
 @contextmanager
 def metric_files(workers: int) -> Iterator[MetricFiles]:
-    """Make a folder in which several workers count together; a sole one counts in its memory, and needs none."""
+    """Make a folder for the metric files of several workers; a single worker counts in memory."""
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     if workers == 1:
         yield MetricFiles(None)
@@ -110,7 +110,7 @@ def metric_files(workers: int) -> Iterator[MetricFiles]:
 
 
 def raise_file_limit() -> None:
-    """Take all the file descriptors that we may have: each connection is one, and the usual soft limit is 1,024.
+    """Raise the limit on file descriptors to the maximum: each connection is one, and the usual soft limit is 1,024.
 
     Some systems name no limit and then refuse it (macOS), or have none to raise.
     """
@@ -133,7 +133,7 @@ def _refuse_windows() -> None:
 
 
 def _open_standard_streams() -> None:
-    """Fill closed standard streams (`<&-`): a socket would take the number, and a child would lose it."""
+    """Open closed standard streams (`<&-`): otherwise a socket would get their number, and children would lose it."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)

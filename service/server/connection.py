@@ -1,4 +1,4 @@
-"""One client's connection: uvicorn's HTTP/1.1 protocol, with limits on a request's head, and refusals that arrive."""
+"""One client's connection: uvicorn's HTTP/1.1 protocol, with limits on headers and errors that clients can read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAD_BYTES = 64 * 1024  # request line and headers together
 
 
 class Parser(httptools.HttpRequestParser):
-    """Reads a request with an offer to change the protocol (`Connection: Upgrade`) as one without it.
+    """Parses a request with `Connection: Upgrade` as if that header were not there.
 
     httptools ends such a request with its head, and reads its body as the next request. So the head is read once more
     without its Upgrade header, then the body. RFC 9110, 7.8: a server may ignore the offer.
@@ -47,7 +47,7 @@ class Parser(httptools.HttpRequestParser):
 
 
 class GuardedConnection(HttpToolsProtocol):
-    """Closes a connection that sends no head, too slow a head, or one without end; uvicorn waits and keeps it all.
+    """Closes a connection whose headers are missing, too slow or too large; uvicorn would wait and keep everything.
 
     What cannot be read as a request is refused as any other, and its sender is heard out, so that no reset takes the
     refusal away from him. Offers to change the protocol are ignored.
@@ -94,13 +94,13 @@ class GuardedConnection(HttpToolsProtocol):
         self._refuse(RequestError(f"{msg} Send HTTP/1.1, and the body by its Content-Length or in chunks, not by both"))
 
     def head_without_offer(self) -> bytes:
-        """Write the head that was just read once more, without its Upgrade header."""
+        """Write the headers that were just read again, without Upgrade."""
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
         return b"\r\n".join([*lines, b"", b""])
 
     def on_headers_complete(self) -> None:
-        """Begin the request, and end the guard on its head."""
+        """Begin the request, and stop the timer of its headers."""
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 self._refuse(RequestError("this is no proxy, and takes no CONNECT; ask for a path, such as /predict"))
@@ -109,7 +109,7 @@ class GuardedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body, which has limits of its own."""
+        """Take a part of the body; the gateway limits bodies."""
         self._head_bytes = 0
         super().on_body(body)
 

@@ -1,4 +1,4 @@
-"""The end of a worker in which nobody loses anything: tell, go on answering, hear the rest out, then leave."""
+"""Graceful shutdown of a worker: report not ready, keep answering, complete what has begun, then exit."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ CLOSE_S = 5.0  # for uvicorn's and BentoML's own end
 
 
 def longest_stop_s(settings: Settings) -> float:
-    """How long a worker may take from its signal to its end; after that it hangs."""
+    """The longest time that a shutdown may take, seconds; after that the worker is killed."""
     return settings.lame_duck_s + HANDSHAKE_S + settings.request_s + SLACK_S + CLOSE_S
 
 
 class Drain:
-    """Takes SIGTERM and SIGINT from uvicorn, which would close idle connections in the face of their next request.
+    """Handles SIGTERM and SIGINT instead of uvicorn, which would close idle connections while a request may arrive.
 
     On the first signal: `/readyz` says 503 and every answer "Connection: close", and all goes on for `lame_duck_s`, in
     which balancers and clients turn away. Then new connections are held off, what waits in the listen backlog is
@@ -56,7 +56,7 @@ class Drain:
         self._interrupts = 0
 
     def install(self) -> None:
-        """Take over the signals; called at the start of the application, when uvicorn has set its own handlers."""
+        """Install the signal handlers; called at the start of the application, after uvicorn has set its own."""
         handler = signal.getsignal(signal.SIGTERM)
         server = getattr(handler, "__self__", None)
         if not isinstance(server, uvicorn.Server) or not callable(handler):
@@ -95,7 +95,7 @@ class Drain:
         end(number, None)
 
     async def _stop_listening(self, server: uvicorn.Server) -> None:
-        """Accept what the kernel has accepted for us, and leave no gap in which it accepts one more."""
+        """Accept what is in the backlog, without a gap in which one more connection gets in."""
         loop = asyncio.get_running_loop()
         numbers = [listening.fileno() for one in server.servers for listening in one.sockets or ()]
         doubles = [socket.socket(fileno=os.dup(number)) for number in numbers]
@@ -121,7 +121,7 @@ class Drain:
 
 
 def _close_if_idle(connection: Any, *, fresh: bool) -> None:
-    """Close a connection that waits for a request, unless one has just come or it is being refused."""
+    """Close an idle connection, unless a request has just arrived or is being refused."""
     if getattr(connection, "is_refused", False):
         return
     cycle = getattr(connection, "cycle", None)

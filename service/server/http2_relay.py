@@ -1,4 +1,4 @@
-"""Stands in front of gRPC's own HTTP/2 server, and sends clients away before that server ends.
+"""A relay in front of gRPC's HTTP/2 server that sends GOAWAY before that server stops.
 
 gRPC's library drops calls when it is told to stop: what is on its way then gets CANCELLED, which no client repeats, and
 15 of 16 busy connections lost one. It can neither be told to say goodbye alone, nor be given a listening socket. So the
@@ -31,7 +31,7 @@ STEP_S = 0.02
 
 
 class FrameEnds:
-    """Follows a stream of HTTP/2 frames; `at_end` tells whether it stands between two of them, after the first."""
+    """Follows a stream of HTTP/2 frames; `at_end` tells whether it is between two frames, after the first."""
 
     __slots__ = ("_left", "_part", "at_end")
 
@@ -55,7 +55,7 @@ class FrameEnds:
 
 
 class _End(asyncio.Protocol):
-    """One end of a relayed connection: what it gets goes to the other end, no faster than that takes it."""
+    """One side of a relayed connection: forwards its data to the other side, no faster than that can take it."""
 
     other: _End | None = None
     transport: asyncio.Transport
@@ -81,7 +81,7 @@ class _End(asyncio.Protocol):
 
 
 class _Client(_End):
-    """The end that the client has; joined to the server's as soon as that is open."""
+    """The client's side; joined to the server's side as soon as that is open."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -148,7 +148,7 @@ class _Client(_End):
 
 
 class _Server(_End):
-    """The end that gRPC has."""
+    """gRPC's side."""
 
     def __init__(self, client: _Client) -> None:
         self.other = self._client = client
@@ -158,7 +158,7 @@ class _Server(_End):
 
 
 class Relay:
-    """Takes connections on a listening socket to the server behind another one, of this machine alone.
+    """Relays connections from a listening socket to a server behind a Unix socket.
 
     Attributes:
         target: where that server is to listen, as gRPC writes addresses.
@@ -186,7 +186,7 @@ class Relay:
         self._server = await loop.create_server(self._client, sock=listener, backlog=backlog)
 
     async def send_away(self, limit_s: float) -> None:
-        """Take no more connections, and say goodbye to those there are; return when they have gone, or at the limit.
+        """Accept no more connections and send GOAWAY on the open ones; return when they are closed, or after the limit.
 
         Clients that do not go, and have sent nothing for QUIET_S, are waited for no longer.
         What the kernel has accepted is taken too. New connections are held off meanwhile: when their clients try again,

@@ -1,4 +1,4 @@
-"""The files in which several workers count together: allocated before they are used, so that no full disk reaches them.
+"""The metric files of several workers, allocated before use, so that a full disk cannot kill a worker.
 
 prometheus_client maps a file of each process into memory and lets it grow. On a full disk a write into such a file is
 SIGBUS, which ends the worker. Here a worker gets a slot, whose files are whole on disk when it starts; its successor
@@ -37,7 +37,7 @@ class MetricFiles:
         self._taken: set[int] = set()
 
     def take(self) -> int | None:
-        """Return a free slot, from 1, whose files are on disk; None where there is no room for them."""
+        """Return a free slot, from 1, whose files are on disk; None if there is no space."""
         if self._folder is None:
             return None
         slot = min(set(range(1, len(self._taken) + 2)) - self._taken)
@@ -55,7 +55,7 @@ class MetricFiles:
         return slot
 
     def give_back(self, slot: int | None) -> None:
-        """Free the slot of a worker that has gone: what it counted stays, what it said of the present does not."""
+        """Free the slot of a worker that has ended: its counters stay, its gauges do not."""
         if slot is None:
             return
         self._taken.discard(slot)

@@ -1,6 +1,6 @@
-"""The parent of the workers: starts them, starts them again, and ends those that hang; standard library alone.
+"""The parent of the workers: starts, restarts and replaces them, and kills those that hang. Standard library only.
 
-docs/decisions/supervisor.md holds it against the libraries that do the like.
+docs/decisions/supervisor.md compares it with uvicorn's and gunicorn's.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class StartError(Exception):
 
 @dataclass
 class Worker:
-    """One child: its process, and our end of the pipe on which it says that it is ready.
+    """One child: its process, and the parent's end of the pipe on which it reports that it is ready.
 
     Attributes:
         patience_s: how long it may drain; it says so when it is ready, since it knows the settings.
@@ -216,7 +216,7 @@ class Supervisor:
 
 
 def say(line: str) -> None:
-    """Write one line for people, at once; where nothing can be written, serving matters more."""
+    """Write one line to standard error at once; a failure to write is ignored."""
     with suppress(OSError, AttributeError):  # AttributeError: there is no standard error at all
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
@@ -234,4 +234,4 @@ def _reap_orphans(ours: set[int]) -> None:
 
 
 def _ignore(*_: object) -> None:
-    """Let the wake-up socket tell."""
+    """Do nothing: the wake-up socket reports the signal."""

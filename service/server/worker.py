@@ -1,4 +1,4 @@
-"""One server process below `python -m service`: BentoML's application in uvicorn, on a socket that was handed down."""
+"""One server process of `python -m service`: BentoML's application in uvicorn, on the parent's listening socket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BACKLOG = 2048
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until a signal, or until the supervisor has gone; return the exit status."""
+    """Serve until a signal arrives or the supervisor is gone; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m service.server.worker", description=__doc__)
     parser.add_argument("--socket", type=int, required=True, help="file descriptor of the listening socket")
     parser.add_argument("--supervisor", type=int, required=True, help="file descriptor of the pipe to the supervisor")
@@ -77,7 +77,7 @@ def _serve(listener: socket.socket, supervisor: socket.socket, number: int, slot
 
 
 def _keep_bentoml_out_of_temporary_folders() -> None:
-    """Let BentoML's application start where no temporary folder can be written.
+    """Let BentoML's application start even if no temporary folder is writable.
 
     It makes a client of itself, and with it an empty folder for files that such a client may be sent; nobody calls it.
     """
@@ -91,7 +91,7 @@ def _keep_bentoml_out_of_temporary_folders() -> None:
 
 
 def _greet(supervisor: socket.socket, stop_s: float) -> None:
-    """Tell the supervisor that this worker is ready, and how long its end may take; end with it should it die."""
+    """Tell the supervisor that this worker is ready and how long its shutdown may take; stop if the supervisor dies."""
     supervisor.send(b"%f" % stop_s)
     loop = asyncio.get_running_loop()
 
@@ -103,7 +103,7 @@ def _greet(supervisor: socket.socket, stop_s: float) -> None:
 
 
 def _has_gone(supervisor: socket.socket) -> bool:
-    """Whether the supervisor has closed its end: it ends all workers, or has died."""
+    """Whether the supervisor has closed its end of the pipe: it stops all workers, or has died."""
     try:
         return not supervisor.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:

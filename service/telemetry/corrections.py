@@ -1,4 +1,4 @@
-"""What /metrics tells of corrections: of what, by version, and when the newest came."""
+"""The metrics of corrections: by answer, by version, and the time of the newest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CorrectionCounts:
         )
 
     def bind(self, manifest: Manifest) -> None:
-        """Let all series of a version exist, so that a rate over a first event is right."""
+        """Create all series of a version, so that a rate over the first event is right."""
         for right in ("true", "false"):
             self._rated.labels(manifest.version, right)
         for answered, right in product((*manifest.labels, *Rejection), (*manifest.labels, NO_DIGIT)):

@@ -1,4 +1,4 @@
-"""Where a process counts: in its memory, or in files that are summed over several processes.
+"""Where a process keeps its metrics: in memory, or in files that are summed over several processes.
 
 Called before the first metric is made: prometheus_client and BentoML choose once.
 """

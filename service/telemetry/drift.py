@@ -1,4 +1,4 @@
-"""How far recent answers are from the training data: class shares and ink, as one number."""
+"""Drift: how much recent answers differ from the training data in digits and ink, as one number."""
 
 from __future__ import annotations
 

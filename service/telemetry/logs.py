@@ -30,17 +30,17 @@ class JsonFormatter(logging.Formatter):
 
 
 class CallersFaultFilter(logging.Filter):
-    """Drops BentoML's error line for what a client did wrong: its traceback quotes the client's input."""
+    """Drops BentoML's log lines about client errors: their traceback quotes the client's input."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep what is not the client's fault."""
+        """Keep lines about server errors."""
         error = record.exc_info[1] if record.exc_info else None
         status = getattr(getattr(error, "error_code", None), "value", 500)
         return type(error).__name__ != "ValidationError" and status >= 500
 
 
 def configure_logs(form: Literal["json", "text"]) -> None:
-    """Bring BentoML's handlers, which it has just installed, to our form; never more than one line for one event."""
+    """Set our format on the handlers that BentoML has just installed, with one line per event."""
     server = logging.getLogger("uvicorn.error")
     server.propagate = False  # BentoML gives the same handler to it and to the root
     server.setLevel(logging.ERROR)  # it warns of each malformed request, with which anyone could fill the disk

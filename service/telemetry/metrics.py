@@ -1,4 +1,4 @@
-"""What /metrics tells beyond BentoML's own: requests, batches, pictures, answers, and how far they drift."""
+"""The metrics beside BentoML's own: requests, batches, pictures, answers, drift."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PUBLISH_S = 1.0
 
 
 class Metrics:
-    """Prometheus metrics of one worker; what is scraped is the sum over the workers.
+    """Prometheus metrics of one worker; a scrape returns the sum over the workers.
 
     Label values are bounded: routes come from the route table, classes and reasons from fixed lists, never from what a
     client wrote. All series exist from the start, so that a rate over a first event is right.
@@ -74,7 +74,7 @@ class Metrics:
         self._bind(manifest, provider)
 
     def of(self, manifest: Manifest, provider: str) -> Metrics:
-        """Return the same metrics for another version; the old one's last answers no longer count as recent."""
+        """Return the same metrics for another version; the old version's answers leave the drift window."""
         other = copy.copy(self)
         self._window = None
         self._bound_info.set(0)
@@ -117,7 +117,7 @@ class Metrics:
     def tensors(
         self, images_u8: NDArray[np.uint8], labels: NDArray[np.int64], probabilities: NDArray[np.float32]
     ) -> None:
-        """Count N answers without a judgement.
+        """Count N answers to tensors, which are never rejected.
 
         Images are uint8 [N, 28, 28], labels int64 [N] the winning classes, probabilities float32 [N, classes].
 
@@ -130,11 +130,11 @@ class Metrics:
             self._observe(images_u8[row], int(labels[row]), float(probabilities[row, labels[row]]))
 
     def exposition(self, text: str) -> str:
-        """Complete the text of /metrics by what can be told only of all workers together."""
+        """Add the metrics that need the counts of all workers to the text of /metrics."""
         return add_drift(text, self._statistics)
 
     def publish(self) -> None:
-        """Write the drift window to where scrapes find it."""
+        """Write the drift window to the gauges."""
         self._publishing = None
         if self._window is not None:
             for of, counts in (("classes", self._window.classes), ("ink", self._window.ink)):
