@@ -56,7 +56,7 @@ Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class GatewayService(bentoml.Service[Any]):
-    """A BentoML service whose ASGI application stands behind our gateway."""
+    """A BentoML service whose ASGI application is behind our gateway."""
 
     _made: Any = None
     grpc: Any = None
@@ -68,7 +68,7 @@ class GatewayService(bentoml.Service[Any]):
         return self._made
 
     def bind_beside(self, listener: socket.socket) -> None:
-        """Open the gRPC port, if there is to be one, on the address of HTTP's listening socket."""
+        """Open the gRPC port, if one is set, on the address of HTTP's listening socket."""
         if self.grpc is not None:
             address = listener.getsockname()
             try:
@@ -134,7 +134,7 @@ class DigitService:
     @bentoml.on_deployment
     @staticmethod
     def check() -> None:
-        """Stop `bentoml serve` with one clear line, before any worker starts, where no worker could."""
+        """Stop `bentoml serve` with one clear line before any worker starts, if no worker could start."""
         for name in unknown_variables():
             logger.warning("%s is set, but there is no such setting; docs/operate.md lists all", name)
         try:
@@ -173,13 +173,13 @@ class DigitService:
 
     @bentoml.api(route="/explain")
     async def explain(self, image: Path) -> dict[str, Any]:
-        """Answer one picture file, and show what the network saw."""
+        """Answer one picture file, with what the network saw."""
         return dict(
             await self.look_inside.explain(PictureRoutes(self.recogniser), partial(asyncio.to_thread, image.read_bytes))
         )
 
     def check_images(self, body: bytes) -> None:
-        """Refuse a body for `/classify` that BentoML would stumble over.
+        """Refuse a body for `/classify` that BentoML would answer with 500.
 
         Raises:
             RequestError: it is not what `/classify` takes.
@@ -187,7 +187,7 @@ class DigitService:
         check_images(body, tuple(self.recogniser.session.image_shape), MAX_IMAGES)
 
     def __metrics__(self, text: str) -> str:
-        """Complete what BentoML gathered from all workers; its /metrics route calls this."""
+        """Complete BentoML's sum over all workers; its /metrics route calls this."""
         return self.metrics.exposition(text)
 
     def opened(self, artifact: Artifact) -> DigitSession:
@@ -222,7 +222,7 @@ class DigitService:
         gc.freeze()
 
     def use(self, session: DigitSession, gateway: Gateway, repository: Repository | None) -> None:
-        """Answer by another version from the next request on."""
+        """Serve another version from the next request on."""
         old = self.recogniser
         self.metrics = self.metrics.of(session.artifact.manifest, session.provider)
         self.recogniser = AsyncRecogniser(session, self.settings, self.metrics)
@@ -260,7 +260,7 @@ class DigitService:
         )
 
     def feedback_routes(self, pictures: PictureRoutes) -> list[Route]:
-        """Return the routes of corrections; none where none are taken."""
+        """Return the routes of corrections; none if they are off."""
         if self.desk is None or self.corrections is None:
             return []
         self.corrections.bind(self.recogniser.manifest)

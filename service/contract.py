@@ -1,4 +1,4 @@
-"""What the service promises, each fact once: reasons, formats, limits, sizes; everything else takes them from here."""
+"""The service's contract, each fact once: rejection reasons, formats, limits, sizes. Everything else imports them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ URL_FORM: Final = "application/x-www-form-urlencoded"
 
 
 class Rejection(StrEnum):
-    """Why a picture gets no digit.
+    """Why a picture is rejected.
 
     The value stands in answers, metrics and the OpenAPI document; `sentence` is what the page says, where `{label}` and
     `{percent}` are the closest class and how sure the network is of it.
@@ -50,7 +50,7 @@ class Rejection(StrEnum):
 
 
 class Format(NamedTuple):
-    """A picture format: Pillow's name for it, the name that people know, its media type, and how a file begins.
+    """A picture format: Pillow's name, the common name, the media type, and how a file begins.
 
     `signature` is a regular expression, in which a dot is any byte.
     """

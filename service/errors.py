@@ -1,4 +1,4 @@
-"""What can go wrong in the service, each error with the HTTP status that it becomes."""
+"""Every error of the service, with its HTTP status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ServiceError(Exception):
 
 
 class ConfigurationError(ServiceError):
-    """The service cannot start as it is configured: a setting, the model folder or the runtime is wrong."""
+    """The service cannot start: a setting, the model folder or the runtime is wrong."""
 
 
 class ArtifactError(ConfigurationError):
@@ -19,11 +19,11 @@ class ArtifactError(ConfigurationError):
 
 
 class ProviderError(ConfigurationError):
-    """An execution provider was asked for by name and ONNX Runtime does not give it."""
+    """The named execution provider is not available."""
 
 
 class RequestError(ServiceError):
-    """A request that cannot be answered; base of everything that is the caller's to mend."""
+    """A request that cannot be answered; base of all client errors."""
 
     status = 400
     code = "bad_request"
@@ -89,7 +89,7 @@ class UnsupportedType(RequestError):
 
 
 class UnsupportedEncoding(RequestError):
-    """The body has a Content-Encoding that is not taken off here."""
+    """The body has a Content-Encoding that is not supported."""
 
     status = 415
     code = "unsupported_content_encoding"
@@ -114,7 +114,7 @@ class TooManyRequests(RequestError):
 
 
 class NotKept(ServiceError):
-    """What was to be kept could not be written, as on a full disk; nothing of it is there."""
+    """A correction could not be written, for example on a full disk; no part of it is stored."""
 
     status = 507
     code = "not_kept"

@@ -146,7 +146,7 @@ class GrpcServer:
         logger.info("gRPC on port %d", self._settings.grpc_port)
 
     def drain(self) -> None:
-        """Say "not ready" from now on; go on answering."""
+        """Report "not ready" from now on; keep answering."""
         self._draining.set()
 
     async def close(self, grace_s: float) -> None:

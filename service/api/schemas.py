@@ -1,4 +1,4 @@
-"""JSON Schemas of the types that routes name, with what only the served model and the settings know filled in."""
+"""JSON Schemas of the routes' types, completed with facts of the served model and the settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLACES = "#/components/schemas/{model}"
 
 @dataclass(frozen=True)
 class Fact:
-    """Marks a type, by `Annotated[type, Fact(name)]`, of which `facts` says more."""
+    """Marks a type, by `Annotated[type, Fact(name)]`, whose schema `facts` completes."""
 
     name: str
 
@@ -35,7 +35,7 @@ class Fact:
 
 
 def facts(manifest: Manifest, settings: Settings, outputs: Iterable[str]) -> dict[str, Json]:
-    """Return what is to be said in the place of each `Fact`.
+    """Return the schema parts that replace each `Fact`.
 
     Args:
         manifest: name, version, labels and image shape.

@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol, whatever carries them: which inputs there are, and what their bytes say."""
+"""Tensors of the Open Inference Protocol, for HTTP and gRPC: checks inputs and converts bytes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOTHING = (None, 0, "", False)
 
 
 class InputTensor(NamedTuple):
-    """What a request says of its input, once it was checked; `shape` is as the caller gave it.
+    """A request's checked input; `shape` is as the caller gave it.
 
     `images` may come in several layouts and number types (service/api/layouts.py), and are uint8 [N, 28, 28] after.
     """
@@ -63,7 +63,7 @@ def check_count(inputs: int) -> None:
 
 
 def check_input(name: object, datatype: object, shape: object, image_shape: tuple[int, ...]) -> InputTensor:
-    """Hold an input's name, datatype and shape to what the model takes.
+    """Check an input's name, datatype and shape.
 
     Raises:
         RequestError: it is none of the model's inputs.
@@ -89,7 +89,7 @@ def check_input(name: object, datatype: object, shape: object, image_shape: tupl
 
 
 def check_parameters(parameters: Mapping[str, Any], owner: str, known: str | None) -> None:
-    """Take the one parameter that is known, and those that ask for nothing.
+    """Accept the known parameter, and others whose value has no effect.
 
     Raises:
         RequestError: another one is there. To ignore it would be to answer another question than the caller's.
@@ -103,7 +103,7 @@ def check_parameters(parameters: Mapping[str, Any], owner: str, known: str | Non
 
 
 def no_output(name: str, tensors: Mapping[str, Any]) -> RequestError:
-    """Return the error for an output that is none of these."""
+    """Return the error for an unknown output."""
     return RequestError(f"there is no output {name[:100]!r}, expected some of {list(tensors)}")
 
 
@@ -132,7 +132,7 @@ def pack(tensor: NDArray[Any]) -> bytes:
 
 
 def shown(value: object) -> str:
-    """Return a value as an error shows it, cut short: a request may hold megabytes."""
+    """Return a value for an error message, truncated: a request may hold megabytes."""
     text = (
         repr(value)
         if not isinstance(value, (list, dict)) or len(value) < 10

@@ -1,1 +1,1 @@
-"""What people say of answers: recent answers in memory, corrections on disk. Nothing of who said it."""
+"""Corrections by users: recent answers in memory, corrections on disk, nothing about the user."""

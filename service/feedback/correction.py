@@ -1,4 +1,4 @@
-"""One correction: what a picture shows, beside what was answered."""
+"""One correction: what a picture shows, and what was answered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9_]{1,16}-[0-9a-f]{24}")
 
 
 class State(StrEnum):
-    """What a person has decided about a correction; also the name of the folder that it lies in."""
+    """What a person has decided about a correction; also the name of its folder."""
 
     WAITING = "waiting"
     ACCEPTED = "accepted"
@@ -25,7 +25,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Correction:
-    """What is kept of one correction beside the two pictures.
+    """What is stored about one correction beside the two pictures.
 
     Attributes:
         id: of this picture with this label; the same two have the same id wherever they come from.
@@ -54,7 +54,7 @@ class Correction:
 
     @property
     def confirms(self) -> bool:
-        """Whether it says that the answer was right: the same digit, or "no digit" of what was rejected."""
+        """Whether it agrees with the answer: the same digit, or "no digit" for a rejected picture."""
         return self.label == self.answered
 
     @property
@@ -99,12 +99,12 @@ class Kept:
 
     @property
     def teaches(self) -> bool:
-        """Whether training may learn from it: accepted by a person, or disputed by nothing."""
+        """Whether training may use it: accepted by a person, or not disputed."""
         return self.state is State.ACCEPTED or (self.state is State.WAITING and self.disputed is None)
 
 
 def correction_id(label: str | None, picture: bytes) -> str:
-    """Return the id of a picture with a label: a word that a person can read, and a hash of both."""
+    """Return the id of a picture with a label: the label, and a hash of both."""
     word = re.sub(r"[^A-Za-z0-9]+", "_", label)[:16] if label is not None else NO_DIGIT
     named = b"\x00" if label is None else b"\x01" + label.encode()
     return f"{word or '_'}-{hashlib.sha256(named + bytes(1) + picture).hexdigest()[:24]}"
@@ -116,7 +116,7 @@ def is_id(text: str) -> bool:
 
 
 def with_disputes(found: list[tuple[Correction, State]]) -> list[Kept]:
-    """Mark what is disputed: two labels for what the network sees as one picture, or a model that was sure."""
+    """Mark disputed corrections: the same picture has two labels, or the model was sure of another digit."""
     labels: dict[str, set[str | None]] = {}
     for one, state in found:
         if state is not State.DROPPED:

@@ -1,4 +1,4 @@
-"""Where corrections are handed in: finds the answer that is meant, and keeps what is right about it."""
+"""Receives corrections: finds the answer and stores the correction."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class FeedbackDesk:
         self._waiting = 0
 
     async def open(self) -> None:
-        """Begin; the folder must have been opened once, before any worker started."""
+        """Start; the folder must have been opened once, before any worker started."""
         await self._neighbours.open()
         self._forget()
 
@@ -61,11 +61,11 @@ class FeedbackDesk:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def remember(self, request_id: str, place: int, picture: bytes, answer: Answer, manifest: Manifest) -> None:
-        """Keep an answer in memory for a while, in case its picture is corrected."""
+        """Keep an answer in memory for a while, in case it is corrected."""
         self.recent.add(request_id, place, answered(picture, answer, manifest))
 
     async def find(self, request_id: str, place: int) -> Answered:
-        """Return the answer that an id stands for, whichever worker gave it.
+        """Return the answer with an id, from any worker.
 
         Raises:
             NotFound: it is not remembered, or its id was used twice.
@@ -87,7 +87,7 @@ class FeedbackDesk:
         self._rate.take(client)
 
     async def keep(self, answered: Answered, label: str | None) -> tuple[Correction, bool]:
-        """Keep what is right (None: no digit); returns False beside it if that was known.
+        """Store a correction (None: no digit); the second value is False if it was stored already.
 
         Raises:
             NotKept: the disk is full.
@@ -133,7 +133,7 @@ class FeedbackDesk:
 
 
 def answered(picture: bytes, answer: Answer, manifest: Manifest) -> Answered:
-    """Return what may be kept of an answer."""
+    """Return what may be stored of an answer."""
     label, reason = answer.prediction.label, answer.prediction.rejected
     return Answered(
         picture=picture,

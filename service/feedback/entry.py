@@ -23,7 +23,7 @@ ENTRY_BYTES: Final = 16384  # what a folder of small files takes on a disk at le
 
 
 def read_entry(entry: Path) -> Correction | None:
-    """Read what is known of a correction; None where that is damaged or gone."""
+    """Read a correction; None if it is damaged or gone."""
     try:
         found = Correction.from_json(json.loads((entry / RECORD).read_bytes()))
     except (OSError, ValueError, TypeError, RecursionError):
@@ -47,12 +47,12 @@ def as_png(image_u8: NDArray[np.uint8]) -> bytes:
 
 
 def taken(sizes: Iterable[int]) -> int:
-    """Return what files of these sizes, in a folder, count for."""
+    """Return the disk space of files of these sizes in a folder."""
     return ENTRY_BYTES + sum(sizes)
 
 
 def size_of(entry: Path) -> int:
-    """Return what a correction counts for; 0 if it is gone."""
+    """Return a correction's disk space; 0 if it is gone."""
     try:
         return taken(each.stat(follow_symlinks=False).st_size for each in os.scandir(entry))
     except OSError:
@@ -60,7 +60,7 @@ def size_of(entry: Path) -> int:
 
 
 def written_at(entry: Path) -> float:
-    """Return when a correction was written, in seconds; 0 for a damaged one, so that it goes first."""
+    """Return when a correction was written, in seconds; 0 for a damaged one, so that it is deleted first."""
     try:
         return (entry / RECORD).stat().st_mtime
     except OSError:

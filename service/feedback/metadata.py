@@ -1,4 +1,4 @@
-"""A picture file without what tells of its sender: place, time, camera, names, and whatever hangs behind the picture.
+"""Removes from a picture file what identifies its sender: location, time, camera, names, trailing data.
 
 JPEG and PNG keep the bytes of their pixels. Other formats are written anew as PNG, pixel for pixel.
 """
@@ -105,7 +105,7 @@ def _jpeg(data: bytes, first: bytes) -> bytes:
 
 
 def _end_of_scan(data: bytes, at: int) -> int:
-    """Return where the next segment begins behind the pixels of a scan."""
+    """Return where the next segment begins after a scan."""
     while True:
         at = data.find(b"\xff", at)
         if at < 0 or at + 1 >= len(data):
@@ -116,7 +116,7 @@ def _end_of_scan(data: bytes, at: int) -> int:
 
 
 def _orientation_segment(picture: Image.Image) -> bytes:
-    """Return a JPEG segment that says which way up the picture is, and nothing else."""
+    """Return a JPEG segment that holds only the picture's orientation."""
     exif = Image.Exif()
     exif[_ORIENTATION] = int(picture.getexif()[_ORIENTATION])
     content = exif.tobytes()

@@ -1,8 +1,8 @@
 """Asks the other workers of this service whether they remember an answer: each has a socket in the feedback folder.
 
-A correction may reach another worker than the one that answered. What a worker remembers stays in its memory; it goes
-over a Unix socket, which only this user may open, when it is asked for. Where sockets cannot be had (a path that is too
-long, a file system without them), each worker knows its own answers alone, and clients send the picture instead.
+A correction may reach another worker than the one that answered. Workers ask each other over a Unix socket that only
+this user may open. If sockets are not available (path too long, unsuitable file system), each worker knows only its own
+answers, and clients send the picture instead.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Find = Callable[[str, int], Answered | None]
 
 
 class Neighbours:
-    """This worker's socket, and the way to the others'.
+    """This worker's socket, and the other workers' sockets.
 
     Args:
         folder: the feedback folder, which all workers share.
@@ -50,7 +50,7 @@ class Neighbours:
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
-        """Answer the others from now on."""
+        """Start answering other workers."""
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             before = os.umask(0o177)
@@ -65,7 +65,7 @@ class Neighbours:
             )
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Stop answering other workers."""
         if self._server is not None:
             self._server.close()
         _remove(self._path)

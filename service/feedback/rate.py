@@ -1,4 +1,4 @@
-"""How often one client may correct: a token bucket for each, in memory alone."""
+"""Rate limit of corrections: a token bucket for each client, in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLIENTS: Final = 4096  # that are told apart at a time; the one that was quiet f
 
 
 class ClientRate:
-    """Lets each client do so much a minute, at once or spread out.
+    """Allows each client a number of corrections per minute, at once or spread out.
 
     A client is its network address (of IPv6, the /64 that one household has), kept as a hash with a key of this
     process: nothing that is kept names anybody.
@@ -57,7 +57,7 @@ class ClientRate:
 
 
 def _network(address: str) -> str:
-    """Return what stands for a client: an IPv4 address, the /64 of an IPv6 address, or the text as it is."""
+    """Return a client's key: an IPv4 address, the /64 of an IPv6 address, or the text unchanged."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""The pictures of a worker's last answers, in memory, for those who come back to say what was right."""
+"""A worker's last answers with their pictures, in memory, so that users can correct them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Answered(NamedTuple):
 
 
 class RecentAnswers:
-    """Answers by request id; the oldest go when there are too many, too large or too old.
+    """Answers by request id; the oldest are dropped if there are too many, too large or too old.
 
     A request's id may be the caller's own, so it may come twice; then nobody can tell which picture is meant, and
     neither is found.
@@ -88,12 +88,12 @@ class RecentAnswers:
             self._forget_oldest()
 
     def find(self, request_id: str, place: int) -> Answered | None:
-        """Return what was answered, if it is remembered and its id was used once."""
+        """Return an answer, if it is remembered and its id was used only once."""
         self.expire()
         return self._answers.get((request_id, place), (0.0, None))[1]
 
     def expire(self) -> None:
-        """Forget what is too old; called now and then also when nothing else happens."""
+        """Forget answers that are too old; also called periodically."""
         oldest = self._now() - self._seconds
         while self._answers and next(iter(self._answers.values()))[0] <= oldest:
             self._forget_oldest()

@@ -1,4 +1,4 @@
-"""Corrections on disk: a folder for each, in a folder for what a person has decided about it.
+"""Corrections on disk: one folder each, inside a folder for its state.
 
     FOLDER/README.txt                              what this is
     FOLDER/waiting/7-3f2a…/correction.json         label, answer, model, time
@@ -59,7 +59,7 @@ class FeedbackStore:
         self._most_bytes = most_bytes
 
     def open(self) -> None:
-        """Make the folder, and remove what killed processes left.
+        """Create the folder, and remove leftovers of killed processes.
 
         Raises:
             ConfigurationError: it cannot be made or written to, for another reason than a full disk.
@@ -79,7 +79,7 @@ class FeedbackStore:
             logger.warning("%s: %s; corrections are refused until there is space", self.folder, error.strerror)
 
     def add(self, correction: Correction, picture: bytes, image_u8: NDArray[np.uint8]) -> bool:
-        """Keep a correction with its picture file and uint8 [28, 28]; returns False if it is there already.
+        """Store a correction with its picture file and uint8 [28, 28]; return False if it exists already.
 
         Raises:
             NotKept: the disk is full or fails, or one correction alone is larger than the limit.
@@ -111,7 +111,7 @@ class FeedbackStore:
         return True
 
     def read(self) -> list[Kept]:
-        """Return all corrections, the newest first; what is damaged, or goes meanwhile, is left out."""
+        """Return all corrections, newest first, without damaged ones and ones that are deleted meanwhile."""
         found: dict[str, tuple[Correction, State]] = {}
         for state in State:
             for entry in self._entries(state):
@@ -133,7 +133,7 @@ class FeedbackStore:
         return found
 
     def move(self, correction_id: str, state: State) -> None:
-        """Note what a person has decided.
+        """Move a correction to another state.
 
         Raises:
             NotFound: there is none of this id.
@@ -148,7 +148,7 @@ class FeedbackStore:
             raise NotKept(f"the decision could not be kept ({error.strerror}); try again later") from error
 
     def delete(self, correction_id: str) -> None:
-        """Remove one correction; it is gone at once, its files a moment later.
+        """Remove one correction: at once from the list, a moment later from disk.
 
         Raises:
             NotFound: there is none of this id.
@@ -178,7 +178,7 @@ class FeedbackStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Be the only writer; the lock of a process that was killed is free."""
+        """Hold the writers' lock; a killed process releases it."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -188,7 +188,7 @@ class FeedbackStore:
             os.close(descriptor)
 
     def _sweep(self) -> None:
-        """Remove what was begun or going: its writer was killed, or it would still hold the lock."""
+        """Remove unfinished writes and deletions; their process was killed, or it would hold the lock."""
         for entry in os.scandir(self.folder):
             if entry.name.startswith((_BEGUN, _GOING)):
                 shutil.rmtree(entry.path, ignore_errors=True)
@@ -213,7 +213,7 @@ class FeedbackStore:
         self._count(-size)
 
     def _make_room(self, size: int) -> None:
-        """Remove the oldest until there is room, and some more, because all must be looked at for it."""
+        """Remove the oldest until there is space, and some more, because each time all must be read."""
         counted = self._counted()
         if counted is not None and counted + size <= self._most_bytes:
             return
@@ -233,7 +233,7 @@ class FeedbackStore:
             left -= freed
 
     def _counted(self) -> int | None:
-        """Return how much is taken as far as was counted; None if a full disk or a kill spoilt the count."""
+        """Return the counted disk space; None if the count is unreliable after a full disk or a kill."""
         try:
             return int((self.folder / _BYTES).read_text())
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Who may ask: API keys and other origins, and the id under which a request is logged."""
+"""Access: API keys, CORS, and request ids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXPOSED_HEADERS = b"inference-header-content-length, retry-after, x-request-id"
 
 
 class Keys:
-    """The API keys that open the service; none at all leaves it open.
+    """The API keys; if there are none, no key is needed.
 
     Only digests are kept. Every key is compared, each in constant time, so that neither the content nor the length nor
     the place of a key can be measured from outside.
@@ -62,7 +62,7 @@ class Origins:
         return bool(self._origins)
 
     def headers(self, headers: dict[bytes, bytes]) -> tuple[Header, ...]:
-        """Return what goes with an answer: permission for an origin that is listed, nothing for another."""
+        """Return the CORS headers of an answer: for a listed origin, or none."""
         vary: tuple[Header, ...] = ((b"vary", b"origin"),)
         origin = headers.get(b"origin", b"")
         if b"*" in self._origins:
@@ -76,7 +76,7 @@ class Origins:
         )
 
     def preflight(self, methods: Iterable[str]) -> Reply:
-        """Answer a browser that asks, before the real request, what it may send."""
+        """Answer a browser's preflight request."""
         return Reply(
             204,
             b"",
@@ -89,7 +89,7 @@ class Origins:
 
 
 def request_id_of(headers: dict[bytes, bytes]) -> bytes:
-    """Return the caller's X-Request-ID where it is harmless, else one that nobody can guess.
+    """Return the caller's X-Request-ID if it is harmless, else a random one.
 
     An id stands for an answer, which may be corrected by whoever knows it. It is 1 to 128 printable ASCII bytes without
     a space.

@@ -1,4 +1,4 @@
-"""Content codings: a request's body is inflated while it arrives, and a large answer is compressed where that pays.
+"""Content codings: request bodies are decompressed while they arrive, large answers are compressed.
 
 Brotli and Zstandard would be one more package each (1.4 MB; in the standard library from Python 3.14 on), and no client
 that we know of compresses a request by them.
@@ -32,7 +32,7 @@ _VARY: Final = (b"vary", b"accept-encoding")
 
 
 class Inflater:
-    """Takes one coding off a body, piece by piece.
+    """Decompresses a body piece by piece.
 
     Args:
         coding: gzip, or deflate, which some clients send with and some without zlib's header (RFC 9110, 8.4.1.2).
@@ -45,7 +45,7 @@ class Inflater:
         self._stream: zlib._Decompress | None = None
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Give what comes out of the next bytes, each time at most PIECE bytes.
+        """Yield the decompressed bytes, at most PIECE at a time.
 
         Raises:
             RequestError: they are damaged, or more follows than one deflate stream or MAX_MEMBERS gzip files.
@@ -58,7 +58,7 @@ class Inflater:
             yield from self._inflate(data[start : start + _SLICE])
 
     def end(self) -> None:
-        """Check that the body was whole; an empty one is.
+        """Check that the body was complete; an empty one is.
 
         Raises:
             RequestError: it was cut off.
@@ -99,7 +99,7 @@ class Inflater:
 
 
 def inflater(header: bytes) -> Inflater | None:
-    """Return what takes the coding of a Content-Encoding header off a body; None where there is no coding.
+    """Return the decompressor for a Content-Encoding header; None if there is no coding.
 
     Raises:
         UnsupportedEncoding: it is not gzip or deflate, or more than one.
@@ -116,7 +116,7 @@ def inflater(header: bytes) -> Inflater | None:
 
 
 async def compressed(reply: Reply, accepts: bytes) -> Reply:
-    """Compress an answer of PAYS bytes or more in a thread, where an Accept-Encoding header takes gzip."""
+    """Compress an answer of PAYS bytes or more in a thread, if Accept-Encoding allows gzip."""
     headers = (*reply.headers, _VARY)
     if not _ACCEPTED.search(accepts):
         return reply._replace(headers=headers)

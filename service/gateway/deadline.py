@@ -1,4 +1,4 @@
-"""Ends the work on a request that nobody waits for any more: its time is over, or its client has gone."""
+"""Cancels the work of a request whose time is over or whose client has disconnected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIRST_LOOK_S = 0.05  # most answers are out before it, and cost one timer each i
 
 
 class Deadline:
-    """Context in which a handler is cancelled as soon as its answer has become useless.
+    """Context that cancels a handler as soon as its answer is useless.
 
     Args:
         request: whose client is watched, once its body is read.

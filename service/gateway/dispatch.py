@@ -48,13 +48,13 @@ NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 
 
 class Draining(Overloaded):
-    """The server is about to end: it still answers, but wants no new clients."""
+    """The server is shutting down: it still answers, but is not ready for new clients."""
 
     code = "draining"
 
 
 class _Path(NamedTuple):
-    """What a path does, by method, whether it needs an API key, and whether it tells that the server is ready.
+    """A path's handlers by method, whether it needs an API key, and whether it reports readiness.
 
     The `operators` methods need another key.
     """
@@ -66,17 +66,17 @@ class _Path(NamedTuple):
 
 
 class Door(Protocol):
-    """Another port of the process, which ends with it."""
+    """Another port of the process, such as gRPC's, which is closed at shutdown."""
 
     def drain(self) -> None:
-        """Say "not ready" from now on; go on answering."""
+        """Report "not ready" from now on; keep answering."""
 
     async def close(self, grace_s: float) -> None:
-        """Answer what was asked, for so many seconds at most, and end."""
+        """Complete the requests that have begun, for at most so many seconds, and close."""
 
 
 class Gateway:
-    """ASGI application that dispatches by path, a slash at its end or none, and turns every error into an answer.
+    """ASGI application that dispatches by path, ignores a slash at its end, and turns every error into an answer.
 
     Args:
         inner: BentoML's application; gets the lifespan events; requests reach it through `InnerApp`.
@@ -110,7 +110,7 @@ class Gateway:
         self._always: tuple[Header, ...] = (NOSNIFF,)
 
     def configure(self, routes: Iterable[Route], metrics: Metrics, missing: Missing | None = None) -> None:
-        """Set the routes; `missing` may say more of a path that is no route than that it is none.
+        """Set the routes; `missing` may give a better error for an unknown path.
 
         May be called again: requests that have begun end with the handlers that they began with.
         """
@@ -129,7 +129,7 @@ class Gateway:
             self.drain()
 
     def on_startup(self, started: Callable[[], Awaitable[None] | None]) -> None:
-        """Have `started` called, and awaited, when BentoML's application has started, before the first request."""
+        """Call and await `started` when BentoML's application has started, before the first request."""
         self._on_startup.append(started)
 
     def wrap(self, middleware: Callable[[ASGIApp], ASGIApp]) -> None:
@@ -137,7 +137,7 @@ class Gateway:
         self._http = middleware(self._http)
 
     def drain(self) -> None:
-        """Say "not ready" from now on, and "Connection: close" on every answer; go on answering."""
+        """Report "not ready" and send "Connection: close" on every answer from now on; keep answering."""
         for door in self.doors:
             door.drain()
         self._always = (NOSNIFF, CLOSE)

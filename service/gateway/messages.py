@@ -1,4 +1,4 @@
-"""The little of HTTP that the routes need, straight on ASGI: a request with a bounded body, and a reply."""
+"""Request with a bounded body, and reply, directly on ASGI."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LINGER_BYTES = 64 * 2**20
 
 
 class Disconnected(Exception):
-    """The client went away before its answer; there is nobody to answer."""
+    """The client disconnected before its answer."""
 
 
 class Reply(NamedTuple):
@@ -51,7 +51,7 @@ class Reply(NamedTuple):
 
 
 class ErrorDetail(TypedDict):
-    """A short name that programs know, and a sentence for people."""
+    """A code for programs, and a sentence for people."""
 
     code: str
     message: str
@@ -70,7 +70,7 @@ class PlainErrorAnswer(TypedDict):
 
 
 class BodyLimits:
-    """How large one body may be, and all bodies that one process holds at a time, in bytes."""
+    """The largest body, and the total of all bodies that one process holds, in bytes."""
 
     __slots__ = ("held", "one", "together")
 
@@ -158,7 +158,7 @@ class Request:
         return b"transfer-encoding" in self.headers or self.headers.get(b"content-length", b"0") != b"0"
 
     async def body(self) -> bytes:
-        """Read the whole body, and take its Content-Encoding off while it arrives.
+        """Read the complete body, and decompress it while it arrives.
 
         Raises:
             PayloadTooLarge: it is declared, or turns out, to be larger than the limit, as sent or without its encoding;
@@ -206,12 +206,12 @@ class Request:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def disconnected(self) -> None:
-        """Return when the client has gone; only for a request whose body nobody reads any more."""
+        """Return when the client has disconnected; only after the body has been read."""
         while (await self._receive())["type"] != "http.disconnect":
             self.complete = True
 
     async def discard_rest(self) -> None:
-        """Read and forget what still comes of a refused body, within bounds."""
+        """Read and discard the rest of a refused body, within limits."""
         discarded, more = 0, True
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_S):
@@ -221,7 +221,7 @@ class Request:
                     discarded += len(message.get("body", b""))
 
     def release(self) -> None:
-        """Give back the memory that the body was counted with."""
+        """Release the memory that was counted for the body."""
         self._limits.held -= self._held
         self._held = 0
 
@@ -267,7 +267,7 @@ def error_reply(error: ServiceError, *, plain: bool = False) -> Reply:
 async def send_reply(
     send: Send, reply: Reply, extra: tuple[Header, ...] = (), *, head: bool = False, request: Request | None = None
 ) -> None:
-    """Send status, headers and body; with `request`, hear its body out before the connection is closed."""
+    """Send status, headers and body; with `request`, read its body to the end before the connection is closed."""
     headers = [*reply.headers, *extra]
     if reply.status not in WITHOUT_CONTENT:
         headers += [(b"content-type", reply.content_type), (b"content-length", b"%d" % len(reply.body))]

@@ -1,4 +1,4 @@
-"""How slowly a body may arrive: phones upload slowly but steadily, an attacker as slowly as he is let."""
+"""Limits on slow bodies: phones upload slowly but steadily, attackers as slowly as allowed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_LOOK_S = 1.0
 
 
 class PaceLimits(NamedTuple):
-    """Seconds for a whole body, seconds without a byte of it, and least KiB a second over each RATE_WINDOW_S."""
+    """Seconds for a complete body, seconds without a byte, and the lowest KiB/s over each RATE_WINDOW_S."""
 
     whole_s: float
     pause_s: float
@@ -33,11 +33,11 @@ class Pace:
 
     @property
     def look_s(self) -> float:
-        """Seconds from one look to the next."""
+        """Seconds between two checks."""
         return min(MAX_LOOK_S, self._limits.pause_s / 2, self._limits.whole_s / 2)
 
     def lateness(self, received: int, now: float) -> str | None:
-        """Return what is too slow, with its remedy, when so many bytes have come by now; None where all is well."""
+        """Return what is too slow, with its remedy, if so many bytes have arrived by now; None if nothing is."""
         limits = self._limits
         if received > self._seen:
             self._seen, self._seen_at = received, now

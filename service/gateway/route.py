@@ -1,4 +1,4 @@
-"""A route: where requests go, who answers them, and what the API's description says of it."""
+"""A route: path, method, handler, and its part of the API's description."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A published model: its folder, the open session, and what it shows of its inside."""
+"""A published model: its folder, the session, and the explanation."""

@@ -37,7 +37,7 @@ class Thresholds(BaseModel):
 
 
 class DigitOdds(BaseModel):
-    """How the free energy tells that a picture shows a digit at all: P = 1 / (1 + exp(slope * energy - offset)).
+    """The probability that a picture shows a digit, from the free energy: P = 1 / (1 + exp(slope * energy - offset)).
 
     Fitted on validation pictures of real digits and real signs, as much weight on the one as on the other.
     """
@@ -49,7 +49,7 @@ class DigitOdds(BaseModel):
 
 
 class Statistics(BaseModel):
-    """What the training data look like, for the drift signal: shares of the classes and of the ink's ranges.
+    """Statistics of the training data, for drift: shares of the classes and of the ink's ranges.
 
     Ink is the number of an image's pixels that are not background; range i ends below `ink_edges[i]`.
     """
@@ -71,7 +71,7 @@ class Statistics(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What the service must know of a model; further fields (recipe, metrics, parity) are for people and tools."""
+    """What the service needs to know about a model; other fields (recipe, metrics, parity) are for people and tools."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -98,7 +98,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model folder that was checked: the manifest is complete and model.onnx has the SHA-256 that it names."""
+    """A checked model folder: the manifest is complete and model.onnx has its SHA-256."""
 
     folder: Path
     manifest: Manifest
@@ -135,7 +135,7 @@ def versions_of(model_folder: Path) -> list[str]:
 
 
 def pinned_version(model_folder: Path) -> Path | None:
-    """Return the folder of the version that the file `serving` names, or None where there is no such file.
+    """Return the folder of the version that the file `serving` names, or None if there is no such file.
 
     Raises:
         ArtifactError: the file is unreadable or names no version that is there.
@@ -153,7 +153,7 @@ def pinned_version(model_folder: Path) -> Path | None:
 
 
 def load_artifact(folder: Path) -> Artifact:
-    """Read and check a version folder, or of a model folder the version that is pinned, else the highest.
+    """Read and check a version folder, or a model folder's pinned or highest version.
 
     The whole file is read once and kept, so that what was checked is what is served, even if the file changes later.
 

@@ -1,4 +1,4 @@
-"""The look inside: what each layer of the shipped network makes of one image, and which parts of it decide."""
+"""Explains one image: the output of each layer, and an occlusion map of the parts that decide."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODEL_GRAPH, GRAPH_OUTPUT, VALUE_NAME = 7, 12, 1
 
 
 class Explainer:
-    """A second session over the very bytes that serve, with the inner tensors as further outputs.
+    """A second session on the same model bytes, with the inner tensors as further outputs.
 
     It always runs on the CPU with one thread: a look inside is one image, for a person.
 
@@ -54,7 +54,7 @@ class Explainer:
         self._input_range = (float(blank.flat[0]), float(full.flat[0]))
 
     def explain(self, image_u8: NDArray[np.uint8], winner: int | None = None) -> Explanation:
-        """Run one uint8 image [28, 28] through the network and keep everything, then hide it patch by patch.
+        """Run one uint8 image [28, 28] through the network and keep all outputs, then hide it patch by patch.
 
         Occlusion is for the class `winner`; without one, for the likeliest at this one look.
         """

@@ -1,4 +1,4 @@
-"""What there is to show of one image's way through the network, and how it is written as JSON."""
+"""An explanation of one image, and its JSON form."""
 
 from __future__ import annotations
 

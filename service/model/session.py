@@ -1,4 +1,4 @@
-"""ONNX Runtime behind one small class: the very session that serves, and that training's parity check runs."""
+"""The ONNX Runtime session; the service and training's parity check use the same class."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROVIDER_OPTIONS = {"cuda": {"use_tf32": "0", "cudnn_conv_algo_search": "HEURIST
 
 
 class Outputs(NamedTuple):
-    """What the network says of N images: `logits` and `probabilities`, both float32 [N, classes]."""
+    """The network's outputs for N images: `logits` and `probabilities`, both float32 [N, classes]."""
 
     logits: NDArray[np.float32]
     probabilities: NDArray[np.float32]
@@ -74,7 +74,7 @@ class DigitSession:
         return Outputs(logits[:count], probabilities[:count])
 
     def warm_up(self, max_batch: int = 32) -> None:
-        """Run the powers of two up to `max_batch` or just above: no request pays for memory or choice of kernels."""
+        """Run batches of powers of two up to `max_batch` or above, so that no request waits for memory or kernels."""
         for exponent in range((max_batch - 1).bit_length() + 1):
             self.run(np.zeros((1 << exponent, *self.image_shape), np.uint8))
 
@@ -97,7 +97,7 @@ def providers_to_try(provider: str) -> list[str]:
 
 
 def open_session(artifact: Artifact, provider: str, threads: int) -> tuple[ort.InferenceSession, str]:
-    """Return the session and the short name of the provider that it really runs on."""
+    """Return the session and the short name of the provider that it actually runs on."""
     failures = []
     for name in providers_to_try(provider):
         try:
