@@ -163,7 +163,7 @@ def test_what_cannot_be_served_stops_the_start_with_one_line(launch: StartServer
         missing = launch(OURS, wait=False, grpc_port=50051)
     causes = [
         (missing, "error: DIGITS_GRPC_PORT is set, but grpc cannot be imported; install the extra"),
-        (launch(BENTOML, wait=False, grpc_port=50051), "error: DIGITS_GRPC_PORT is set, but `bentoml serve` opens only one"),
+        (launch(BENTOML, wait=False, grpc_port=50051), "DIGITS_GRPC_PORT is set, but `bentoml serve` opens only one"),
         (
             launch(OURS, wait=False, grpc_port=listening.port),
             f"port {listening.port}: Address already in use; set DIGITS_GRPC_PORT",
