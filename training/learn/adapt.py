@@ -29,10 +29,13 @@ class Adaptation:
     learning_rate: float = 0.001
     weight_decay: float = 0.01
     average_decay: float = 0.98  # of the weights, per step: with a constant learning rate the average is what is good
-    distillation: float = 1.0  # weight of staying close to the old answers, where there are no old pictures
+    new_weight: float = 0.3  # of the loss on new pictures, where old ones are replayed with a weight of 1
+    replay_distillation: float = 2.0  # weight of staying close to the old answers to them, "no digit" among these
+    distillation: float = 1.0  # the same on the new pictures, where there are no old ones
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
-    forget: float = 0.1  # percentage points that the old validation pictures may lose by the final blend
+    forget: float = 0.1  # percentage points that the old digits to look at may lose by the final blend
+    forget_others: float = 0.5  # and those that the share of rejected pictures without a digit may lose
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Adapted:
 
 
 HALFWAY = 0.5
-SHARES = tuple(step / 20 for step in range(21))
+STEPS = 20  # of the way from the old weights to the new ones
+Allow = Callable[[ConvNet], bool]
 Told = Callable[[dict[str, float | None]], None]
 
 
@@ -65,15 +69,23 @@ def widen(net: ConvNet, classes: int, seed: int) -> ConvNet:
 
 
 def adapt(
-    base: ConvNet, new: tuple[Digits, Digits], old: tuple[Digits, Digits] | None, how: Adaptation, told: Told
+    base: ConvNet,
+    new: tuple[Digits, Digits],
+    old: tuple[Digits, Digits] | None,
+    how: Adaptation,
+    told: Told,
+    allow: Allow | None = None,
 ) -> Adapted:
     """Train on (training, validation) pictures of the new and the old kind together, until validation stops improving.
 
+    Then go back towards the old weights until `allow` says that little enough is forgotten; halfway, if nobody can say.
+
     Labels are places among the network's outputs; the one behind the last stands for "no digit" (see `with_none`).
 
-    Most of each batch is old pictures (replay: Robins 1995, "Catastrophic Forgetting, Rehearsal and Pseudorehearsal").
-    Without any, the network is held to its old answers on the new pictures (Li and Hoiem 2016, "Learning without
-    Forgetting"), which keeps less: it knows nothing of pictures that are not there.
+    Most of each batch is old pictures (replay: Robins 1995, "Catastrophic Forgetting, Rehearsal and Pseudorehearsal"),
+    and the network is held to its old answers to them (Buzzega et al. 2020, "Dark Experience for General Continual
+    Learning"): that keeps the energy, which tells what shows no digit. Without any old pictures it is held to its old
+    answers to the new ones (Li and Hoiem 2016, "Learning without Forgetting"), which keeps less.
     """
     net = copy.deepcopy(base).train()
     averaged = copy.deepcopy(base)
@@ -84,10 +96,11 @@ def adapt(
     batches = max(how.min_batches, len(new[0]) // how.batch_size)
     for epoch in range(how.epochs + 1):  # the first looks only: the network may have nothing to learn
         for _ in range(batches if epoch else 0):
-            loss = _new_loss(net, base, _draw(new[0], how.batch_size, how, generator), how, replay=old is not None)
-            if old is not None:
-                images, labels = _draw(old[0], how.replayed, how, generator)
-                loss = loss + functional.cross_entropy(with_none(net(images)), labels)
+            images, labels = _draw(new[0], how.batch_size, how, generator)
+            if old is None:
+                loss = _new_loss(net, base, images, labels, how)
+            else:
+                loss = _both_losses(net, base, images, labels, *_draw(old[0], how.replayed, how, generator), how)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -100,7 +113,7 @@ def adapt(
             best, best_epoch, best_loss = copy.deepcopy(averaged), epoch, loss_now
         if epoch - best_epoch >= how.patience:
             break
-    share = _share(base, best, new[1], old[1] if old is not None else None, how)
+    share = HALFWAY if allow is None else _share(base, best, new[1], allow)
     return Adapted(blend(base, best, share).eval(), best_epoch, share, history)
 
 
@@ -117,13 +130,16 @@ def blend(base: ConvNet, tuned: ConvNet, share: float) -> ConvNet:
     return blended
 
 
-def _share(base: ConvNet, tuned: ConvNet, new: Digits, old: Digits | None, how: Adaptation) -> float:
-    """Go as far as the new validation loss falls and the old accuracy stays within bounds; halfway if none is known."""
-    if old is None:
-        return HALFWAY
-    floor = _accuracy(base, old) - how.forget / 100
-    allowed = [share for share in SHARES if _accuracy(blend(base, tuned, share), old) >= floor]
-    return min(allowed, key=lambda share: _loss(blend(base, tuned, share), new))
+def _share(base: ConvNet, tuned: ConvNet, new: Digits, allow: Allow) -> float:
+    """Find the farthest share that is allowed, by halving, and of those up to it the one with the least new loss."""
+    allowed, too_far = 0, STEPS + 1
+    while too_far - allowed > 1:
+        middle = (allowed + too_far) // 2
+        if allow(blend(base, tuned, middle / STEPS)):
+            allowed = middle
+        else:
+            too_far = middle
+    return min(range(allowed + 1), key=lambda step: _loss(blend(base, tuned, step / STEPS), new)) / STEPS
 
 
 def _draw(digits: Digits, count: int, how: Adaptation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -132,20 +148,25 @@ def _draw(digits: Digits, count: int, how: Adaptation, generator: torch.Generato
     return augment(chosen.images.unsqueeze(1).float() / 255, how.augmentation, generator) * 2 - 1, chosen.labels
 
 
-def _new_loss(net: ConvNet, base: ConvNet, batch: tuple[Tensor, Tensor], how: Adaptation, *, replay: bool) -> Tensor:
-    images, labels = batch
+def _new_loss(net: ConvNet, base: ConvNet, images: Tensor, labels: Tensor, how: Adaptation) -> Tensor:
     logits = net(images)
-    loss = functional.cross_entropy(with_none(logits), labels)
-    if replay:
-        return loss
     with torch.no_grad():
         before = functional.log_softmax(base(images), dim=1)
     now = functional.log_softmax(logits, dim=1)
-    return loss + how.distillation * functional.kl_div(now, before, reduction="batchmean", log_target=True)
+    kept = functional.kl_div(now, before, reduction="batchmean", log_target=True)
+    return functional.cross_entropy(with_none(logits), labels) + how.distillation * kept
 
 
-def _accuracy(net: ConvNet, digits: Digits) -> float:
-    return float((logits_of(net, digits).argmax(dim=1) == digits.labels).double().mean())
+def _both_losses(
+    net: ConvNet, base: ConvNet, images: Tensor, labels: Tensor, old_images: Tensor, old_labels: Tensor, how: Adaptation
+) -> Tensor:
+    logits = with_none(net(torch.cat([images, old_images])))
+    new, old = logits[: len(images)], logits[len(images) :]
+    with torch.no_grad():
+        before = with_none(base(old_images)).log_softmax(dim=1)
+    kept = functional.kl_div(old.log_softmax(dim=1), before, reduction="batchmean", log_target=True)
+    taught = how.new_weight * functional.cross_entropy(new, labels)
+    return taught + functional.cross_entropy(old, old_labels) + how.replay_distillation * kept
 
 
 def _loss(net: ConvNet, digits: Digits) -> float:

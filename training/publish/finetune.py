@@ -24,6 +24,7 @@ from training.judge.membership import attack_parts
 from training.learn.adapt import Adaptation, Adapted, adapt, widen
 from training.learn.train import be_deterministic
 from training.network.checkpoint import REPORT, WEIGHTS, write_json, write_tensors
+from training.publish.bounds import Bounds
 from training.publish.card import write_card
 from training.publish.lesson import Lesson, report_of, to_digits
 from training.publish.old_task import OldTask, load_old_task
@@ -33,6 +34,7 @@ from training.publish.publish import publish
 logger = logging.getLogger(__name__)
 
 PARITY_PICTURES = 500
+LOOKED_AT = 1_000  # of MNIST, after each epoch
 SHEET = "disputed.png"
 
 
@@ -121,6 +123,7 @@ def finetune(job: Finetuning) -> Path:
     found = _judge(lesson, after)
     attacks = attack_parts(after, parts)
     manifest["membership"] = {name: asdict(each) for name, each in attacks.items()} if attacks else None
+    manifest["refitted"] = report["refitted"]
     manifest["gate"] = {
         "bound": job.bound,
         "bound_others": job.bound_others,
@@ -155,9 +158,10 @@ def _train(job: Finetuning, base: Artifact, parts: Parts, old: OldTask | None, l
     net = widen(network_in(base), len(labels), job.how.seed)
     watched = parts.validation or parts.train
     new = (to_digits(parts.train, labels), to_digits(watched, labels))
-    replayed = (old.replay, old.validation) if old else None
+    replayed = (old.replay, old.validation[:LOOKED_AT]) if old else None
     shown = "epoch %(epoch)2d: validation loss %(new).4f on yours" + (", %(old).4f on MNIST" if old else "")
-    adapted = adapt(net, new, replayed, job.how, lambda losses: logger.info(shown, losses))
+    allow = Bounds(net, base.manifest, old, job.how).allow if old else None
+    adapted = adapt(net, new, replayed, job.how, lambda losses: logger.info(shown, losses), allow)
     logger.info("went %.0f %% of the way to the weights of epoch %d", 100 * adapted.share, adapted.best_epoch)
     return adapted
 

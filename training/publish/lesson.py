@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from service.model.artifact import Artifact
-from service.model.session import DigitSession
+from service.model.artifact import Artifact, DigitOdds
+from service.model.session import DigitSession, Outputs
 from service.recognition.second_look import look_twice
 from training.data.collection import Example
 from training.data.mnist import Digits, describe_data
 from training.data.parts import Parts
-from training.judge.measure import fit_temperature, logits_of, measure, served_logits
-from training.judge.refit import refit_energy
+from training.judge.measure import fit_temperature, logits_of, measure, runner_of, served_logits
+from training.judge.refit import ENOUGH, Looked, refit_energy, refit_odds
 from training.learn.adapt import Adaptation, Adapted
 from training.publish.old_task import OldTask
+from training.publish.parity import network_in
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,12 @@ def to_digits(examples: Sequence[Example], labels: Sequence[str]) -> Digits:
 def report_of(lesson: Lesson, how: Adaptation, taught: dict[str, Any]) -> dict[str, Any]:
     """Write what the manifest holds: counts and hashes of the pictures, and nothing else of them."""
     net, old = lesson.adapted.net, lesson.old
-    temperature, metrics = _temperature(lesson), {}
+    fitted, metrics = _fit(lesson), {}
     if old is not None:
-        metrics["test"] = asdict(measure(served_logits(net, old.test, temperature), old.test.labels))
+        metrics["test"] = asdict(measure(served_logits(net, old.test, fitted.temperature), old.test.labels))
     held_back = _digits_alone(lesson, lesson.parts.held_back)
     if held_back is not None:
-        metrics["held_back"] = asdict(measure(served_logits(net, held_back, temperature), held_back.labels))
+        metrics["held_back"] = asdict(measure(served_logits(net, held_back, fitted.temperature), held_back.labels))
     parts = {"train": lesson.parts.train, "validation": lesson.parts.validation, "held_back": lesson.parts.held_back}
     manifest = lesson.base.manifest
     return {
@@ -60,9 +62,10 @@ def report_of(lesson: Lesson, how: Adaptation, taught: dict[str, Any]) -> dict[s
         },
         "seed": how.seed,
         "labels": lesson.labels,
-        "temperature": temperature,
-        "thresholds": {**manifest.thresholds.model_dump(), "max_energy": _max_energy(lesson, temperature)},
-        "digit_odds": manifest.digit_odds.model_dump() if manifest.digit_odds else None,
+        "temperature": fitted.temperature,
+        "thresholds": {**manifest.thresholds.model_dump(), "max_energy": fitted.max_energy},
+        "digit_odds": fitted.odds.model_dump() if fitted.odds else None,
+        "refitted": _refitted(lesson),
         "data": {
             "base": {"version": manifest.version, "sha256": manifest.sha256},
             "pictures": {**taught, "parts": {name: len(part) for name, part in parts.items()}},
@@ -73,30 +76,71 @@ def report_of(lesson: Lesson, how: Adaptation, taught: dict[str, Any]) -> dict[s
     }
 
 
-def _temperature(lesson: Lesson) -> float:
-    """Fit the temperature on digits.
+class Fitted(NamedTuple):
+    """What turns the new network's logits into an answer; `min_confidence` is a probability, and stays what it was."""
 
-    It stays where there is no MNIST, because it needs more than a small folder has, and where it was fitted on real
-    hands together with the odds of a digit, which hold for that temperature alone.
+    temperature: float
+    odds: DigitOdds | None
+    max_energy: float | None
+
+
+def _fit(lesson: Lesson) -> Fitted:
+    """Fit what the manifest carries again, on what was held back of the old pictures; the old values without any."""
+    manifest, old = lesson.base.manifest, lesson.old
+    if old is None:
+        return Fitted(manifest.temperature, manifest.digit_odds, manifest.thresholds.max_energy)
+    temperature = _temperature(lesson, old)
+    others = Digits(old.others, torch.zeros(len(old.others)))
+
+    def looked(run: Callable[[NDArray[np.uint8]], Outputs], digits: Sequence[Digits | None]) -> Looked:
+        there = [part for part in digits if part is not None]
+        *seen, none = (torch.from_numpy(look_twice(run, part.images.numpy()).logits) for part in (*there, others))
+        return Looked(seen, none, [part.labels for part in there])
+
+    def both(*digits: Digits | None) -> tuple[Looked, Looked]:
+        after = runner_of(lesson.adapted.net, temperature)
+        return looked(lesson.before.run, digits), looked(after, digits)
+
+    odds = refit_odds(*both(old.hands), manifest)
+    return Fitted(temperature, odds, refit_energy(*both(old.validation, old.hands), manifest, odds))
+
+
+def _refitted(lesson: Lesson) -> dict[str, str]:
+    """Say on what each number was fitted again, or why it was not."""
+    manifest, old = lesson.base.manifest, lesson.old
+    if old is None:
+        return dict.fromkeys(("temperature", "digit_odds", "max_energy"), "kept: there are no old pictures")
+    hands, others = 0 if old.hands is None else len(old.hands), len(old.others)
+    few = f"kept: {hands} real digits and {others} pictures without a digit, expected {ENOUGH} of each"
+    is_real = manifest.digit_odds is not None
+    return {
+        "temperature": (f"on {hands} real digits" if hands >= ENOUGH else few) if is_real else "on MNIST and yours",
+        "digit_odds": (f"on {hands} real digits, {others} others" if min(hands, others) >= ENOUGH else few)
+        if is_real
+        else "none: the base has none",
+        "max_energy": f"on {len(old.validation)} digits of MNIST, {hands} real digits, {others} others",
+        "min_confidence": "kept: a probability means the same as before",
+    }
+
+
+def _temperature(lesson: Lesson, old: OldTask) -> float:
+    """Fit the temperature on digits: MNIST's and yours; or on real hands, where it was fitted on those.
+
+    On fewer real hands than then, so it is moved by as much as the best one for those has moved.
     """
     manifest = lesson.base.manifest
-    if lesson.old is None or manifest.digit_odds is not None:
+    if manifest.digit_odds is None:
+        mine = _digits_alone(lesson, lesson.parts.validation)
+        both = [part for part in (mine, old.validation) if part is not None]
+        logits = torch.cat([logits_of(lesson.adapted.net, part) for part in both])
+        return fit_temperature(logits, torch.cat([part.labels for part in both]))
+    if old.hands is None or len(old.hands) < ENOUGH:
         return manifest.temperature
-    mine = _digits_alone(lesson, lesson.parts.validation)
-    both = [part for part in (mine, lesson.old.validation) if part is not None]
-    logits = torch.cat([logits_of(lesson.adapted.net, part) for part in both])
-    return fit_temperature(logits, torch.cat([part.labels for part in both]))
-
-
-def _max_energy(lesson: Lesson, temperature: float) -> float | None:
-    """Fit the threshold so that pictures without a digit are rejected as often as before."""
-    manifest = lesson.base.manifest
-    if lesson.old is None or manifest.thresholds.max_energy is None:
-        return manifest.thresholds.max_energy
-    images = lesson.old.others
-    before = torch.from_numpy(look_twice(lesson.before.run, images.numpy()).logits)
-    after = served_logits(lesson.adapted.net, Digits(images, torch.zeros(len(images))), temperature)
-    return refit_energy(before, after, manifest)
+    before, after = (
+        fit_temperature(logits_of(net, old.hands), old.hands.labels)
+        for net in (network_in(lesson.base), lesson.adapted.net)
+    )
+    return round(manifest.temperature * after / before, 6)
 
 
 def _digits_alone(lesson: Lesson, examples: Sequence[Example]) -> Digits | None:

@@ -16,24 +16,24 @@ from training.data.hands import load_hands
 from training.data.mnist import DIGITS, Digits, load_mnist, split
 from training.errors import DataError
 from training.synth.mixture import HandsPlan, load_hands_pool
-from training.synth.pool import Pool, PoolPlan, load_pool
+from training.synth.pool import NO_DIGIT, Pool, PoolPlan, load_pool
 
 logger = logging.getLogger(__name__)
 
 HELD_OUT = 5_000  # of MNIST's training pictures: kept from replay, and looked at instead
-REPLAYED = 15_000  # of the others; as many as make the pictures beside them a third of what is replayed
-OTHERS = 150  # synthetic pictures without a digit of each kind, to replay; a third of it each to fit and to judge by
+REPLAYED = 6_000  # of the others; with those beside them, two in five of what is replayed
+OTHERS = 120  # synthetic pictures without a digit of each kind, to replay; some of it each to fit and to judge by
 THINNED = 25  # so many times fewer pictures of digits than training made: making them takes half a minute, not ten
 
-# Of each file of real hands so many times fewer than training makes, and the shares of validation signs to judge by.
+# Of each file of real hands so many times fewer than training makes; and the shares of validation files, of which half
+# decides what a version must keep, and half judges it.
 HANDS = HandsPlan(
-    **{name: value / 40 for name, value in dataclasses.asdict(HandsPlan()).items() if name != "seed"}, seed=3
+    **{name: value / 10 for name, value in dataclasses.asdict(HandsPlan()).items() if name != "seed"}, seed=3
 )
 NONE = dict.fromkeys((each.name for each in dataclasses.fields(HandsPlan) if each.name != "seed"), 0.0)
-DIGITS_TO_JUDGE = HandsPlan(**{**NONE, "unipen_digits": 0.4, "swiss": 0.4}, seed=4)
-SIGNS_TO_JUDGE = HandsPlan(**{**NONE, "unipen_signs": 0.15, "omniglot": 0.3, "icons": 0.3}, seed=4)
-
-HAND_PARTS = ((HANDS, "train"), (DIGITS_TO_JUDGE, "validation"), (SIGNS_TO_JUDGE, "validation"))
+WATCHED = HandsPlan(
+    **{**NONE, "unipen_digits": 0.8, "swiss": 0.8, "unipen_signs": 0.2, "omniglot": 0.4, "icons": 0.4}, seed=4
+)
 
 Checked = tuple[NDArray[np.uint8], Sequence[str | None]]
 """Images uint8 [N, 28, 28] and their labels; None for one that ought to be rejected."""
@@ -47,14 +47,16 @@ class OldTask:
         replay: shown beside the new pictures.
         validation: MNIST's, watched while training.
         test: MNIST's test set, measured once at the end.
-        others: uint8 [N, 28, 28] without a digit, to fit thresholds by.
+        hands: real digits of other hands than MNIST's, to see what must be kept, and to fit by; where they are there.
+        others: uint8 [N, 28, 28] without a digit, for the same.
         others_test: pictures without a digit, measured once at the end; None if there are none.
-        hands_test: real digits of other hands than MNIST's, measured too, where they are there.
+        hands_test: other real digits, measured once at the end too.
     """
 
     replay: Digits
     validation: Digits
     test: Digits
+    hands: Digits | None = None
     others: torch.Tensor = field(default_factory=lambda: torch.zeros((0, 28, 28), dtype=torch.uint8))
     others_test: Checked | None = None
     hands_test: Checked | None = None
@@ -81,25 +83,36 @@ def load_old_task(data: Path, labels: Sequence[str], kept: Path) -> OldTask | No
         return _written(made)
 
     taught = [pool(replay, OTHERS, 3, THINNED)]
-    fitted, judged = (pool(digits, OTHERS // 3, seed) for digits, seed in ((held_out, 4), (test, 5)))
-    hands = [_hands(data, plan, part, kept, workers) for plan, part in HAND_PARTS]
-    if hands[0] is not None:
-        taught.append(hands[0])
-    others = [judged.images, *([] if hands[2] is None else [hands[2].images])]
+    fitted, judged = ([pool(digits, OTHERS // 3, seed)] for digits, seed in ((held_out, 4), (test, 5)))
+    if (hands := _hands(data, HANDS, "train", kept, workers)) is not None:
+        taught.append(hands)
+    watched = _hands(data, WATCHED, "validation", kept, workers)
+    if watched is not None:
+        for half, part in ((fitted, _every_second(watched, 0)), (judged, _every_second(watched, 1))):
+            half.append(part)
     places = torch.tensor([*(labels.index(digit) for digit in DIGITS), len(labels)])
 
     def placed(digits: Digits) -> Digits:
         return Digits(digits.images, places[digits.labels])
 
+    def digits_of(pools: list[Pool]) -> Digits:
+        chosen = [(part, part.labels != NO_DIGIT) for part in pools]
+        images, labels = (
+            np.concatenate([getattr(part, name)[which] for part, which in chosen]) for name in ("images", "labels")
+        )
+        return placed(Digits(torch.from_numpy(images), torch.from_numpy(labels)))
+
     beside = [Digits(torch.from_numpy(part.images), torch.from_numpy(part.labels)) for part in taught]
-    shown = [placed(part) for part in (replay[:REPLAYED], *beside)]
+    none = Digits(torch.from_numpy(_others_of(taught)), torch.full((len(_others_of(taught)),), NO_DIGIT))
+    shown = [placed(part) for part in (replay[:REPLAYED], *beside, none)]  # what is no digit twice: a third of all
     return OldTask(
         replay=Digits(*(torch.cat([getattr(part, name) for part in shown]) for name in ("images", "labels"))),
         validation=placed(held_out),
         test=placed(test),
-        others=torch.from_numpy(fitted.images),
-        others_test=(np.concatenate(others), [None] * sum(map(len, others))),
-        hands_test=None if hands[1] is None else (hands[1].images, [str(label) for label in hands[1].labels.tolist()]),
+        hands=None if watched is None else digits_of(fitted),
+        others=torch.from_numpy(_others_of(fitted)),
+        others_test=(_others_of(judged), [None] * len(_others_of(judged))),
+        hands_test=None if watched is None else _checked(digits_of(judged), labels),
     )
 
 
@@ -111,6 +124,19 @@ def _hands(data: Path, plan: HandsPlan, part: str, kept: Path, workers: int) -> 
     except DataError as error:
         logger.info("without other people's handwriting for %s: %s", part, error)
         return None
+
+
+def _every_second(pool: Pool, first: int) -> Pool:
+    here = slice(first, None, 2)
+    return Pool(pool.images[here], pool.labels[here], pool.kinds[here], pool.rejected[here])
+
+
+def _others_of(pools: Sequence[Pool]) -> NDArray[np.uint8]:
+    return np.concatenate([part.images[part.labels == NO_DIGIT] for part in pools])
+
+
+def _checked(digits: Digits, labels: Sequence[str]) -> Checked:
+    return digits.images.numpy(), [labels[place] for place in digits.labels.tolist()]
 
 
 def _thin(thinned: int | None, others: int, seed: int) -> PoolPlan:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 from samples import stripes, untrained_net
 
@@ -9,6 +12,7 @@ from training.data.mnist import Digits
 from training.judge.measure import logits_of
 from training.learn.adapt import Adaptation, adapt, blend, widen
 from training.learn.augment import Augmentation
+from training.network.convnet import ConvNet
 
 STILL = Augmentation(rotate_degrees=0, scale=0, shear=0, shift_pixels=0, elastic_pixels=0)
 QUICK = Adaptation(epochs=4, min_batches=15, batch_size=32, replayed=64, learning_rate=0.01, augmentation=STILL)
@@ -29,9 +33,28 @@ def test_new_pictures_are_learnt_while_old_ones_are_replayed_and_kept() -> None:
     """Both kinds are answered better, or as well, after fine-tuning; without replay the old kind would be lost."""
     base = untrained_net()
     old, new = stripes(), columns()
-    adapted = adapt(base, (new, new), (old, old), QUICK, lambda _: None)
+    floor = accuracy(base, old)
+    adapted = adapt(base, (new, new), (old, old), QUICK, lambda _: None, lambda net: accuracy(net, old) >= floor)
     assert accuracy(adapted.net, new) > accuracy(base, new) + 0.3
-    assert accuracy(adapted.net, old) >= accuracy(base, old) - QUICK.forget / 100
+    assert accuracy(adapted.net, old) >= floor
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.35, 0.8, 1.0])
+def test_it_goes_no_farther_than_is_allowed(limit: float) -> None:
+    """The farthest allowed share of the way is found by asking five times at most."""
+    base, new, old, asked = untrained_net(), columns(), stripes(), []
+    short = replace(QUICK, epochs=1, min_batches=5)
+
+    def allow(net: ConvNet) -> bool:
+        asked.append(float((net.fc2.bias - base.fc2.bias).detach().norm()))
+        return asked[-1] <= limit * whole + 1e-6
+
+    whole = float("inf")
+    tuned = adapt(base, (new, new), (old, old), short, lambda _: None, lambda _: True)
+    whole = float((tuned.net.fc2.bias - base.fc2.bias).detach().norm()) / tuned.share
+    found = adapt(base, (new, new), (old, old), short, lambda _: None, allow)
+    assert found.share == min(limit, tuned.share)
+    assert len(asked) <= 5
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from training.publish.finetune import Finetuning, finetune
 from training.publish.old_task import OldTask
 from training.publish.watch import DIARY, watch
 
+FREE = replace(QUICK, forget=100, forget_others=100, new_weight=1)  # goes as far as it likes: the gate must see to it
+
 
 def rings(count: int, seed: int) -> np.ndarray:
     """Return pictures without a digit as the network sees them, uint8 [N, 28, 28]."""
@@ -44,8 +47,8 @@ def old(monkeypatch: pytest.MonkeyPatch) -> OldTask:
         digits[:500],
         digits[500:650],
         digits[650:],
-        torch.from_numpy(rings(30, 7)),
-        (rings(40, 8), [None] * 40),
+        others=torch.from_numpy(rings(30, 7)),
+        others_test=(rings(40, 8), [None] * 40),
     )
     monkeypatch.setattr(command, "load_old_task", lambda *_: made)
     return made
@@ -106,7 +109,7 @@ def test_a_single_correction_is_learnt_and_the_manifest_says_what_it_was_judged_
 ) -> None:
     """One is too few to hold any back, but it may be what a person needs."""
     correct(store, drawn("x", random.Random(0)), "4", State.ACCEPTED)
-    lenient = Finetuning(**{**vars(job), "bound": 50})  # three short epochs forget more than real ones
+    lenient = replace(job, bound=50, bound_others=100, how=FREE)  # three short epochs forget more than real ones
     manifest = json.loads((finetune(lenient) / "manifest.json").read_text())
     assert manifest["gate"]["judged_on"].startswith("what was learnt")
     assert manifest["data"]["pictures"]["parts"] == {"train": 1, "validation": 0, "held_back": 0}
@@ -131,7 +134,7 @@ def test_what_lets_more_through_is_not_published(
     for _ in range(10):
         correct(store, drawn("x", generator), "4", State.ACCEPTED)
     with pytest.raises(GateError, match="images without a digit are rejected, before"):
-        finetune(Finetuning(**{**vars(job), "bound_others": 1.0}))
+        finetune(replace(job, bound_others=1.0, how=FREE))
     assert [path.name for path in job.model.iterdir()] == ["1"]
 
 
