@@ -1,14 +1,17 @@
 # The service and its model, without anything that trains: no torch, no compiler, no pip cache.
 #
 #     docker build --build-arg RUNTIME=cpu -t digit-service:cpu .      (or gpu: onnxruntime-gpu with its CUDA and cuDNN wheels)
+#     HEIC=no leaves out pillow-heif, whose wheel holds x265 under the GPL: for an image that is passed on without its source.
 #     docker run --rm -p 3000:3000 --read-only --tmpfs /tmp --cap-drop ALL digit-service:cpu
 
 FROM python:3.11-slim-bookworm AS packages
 ARG RUNTIME=cpu
+ARG HEIC=yes
 COPY requirements/${RUNTIME}.txt /requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv \
- && pip --python /opt/venv install --no-compile --require-hashes --only-binary :all: -r /requirements.txt
+ && pip --python /opt/venv install --no-compile --require-hashes --only-binary :all: -r /requirements.txt \
+ && if [ "${HEIC}" = no ]; then pip --python /opt/venv uninstall --yes pillow-heif; fi
 
 FROM python:3.11-slim-bookworm
 COPY --from=packages /opt/venv /opt/venv
@@ -30,9 +33,11 @@ RUN python -c "import _bentoml_impl.server.app, bentoml.validators, cv2, grpc.ai
 COPY deploy/ready.py ready.py
 COPY models models
 COPY service service
-# One start, which proves that the image serves, and makes the rest of the byte code.
+# One start of the decoder of HEIC and AVIF, and one of the service, which prove that the image serves, and make the rest
+# of the byte code.
 # hadolint ignore=DL3001
-RUN DIGITS_LAME_DUCK_S=0 DIGITS_GRPC_PORT=50051 python -m service & \
+RUN python -m service.preprocess.sandboxed < /dev/null > /dev/null \
+ && DIGITS_LAME_DUCK_S=0 DIGITS_GRPC_PORT=50051 python -m service & \
     timeout 60 sh -c 'until python -I -S ready.py; do sleep 0.2; done' \
  && kill $! && wait $!
 

@@ -69,9 +69,9 @@ image:  ## build the Docker image and check that it answers
 
 requirements:  ## pin requirements/*.txt again from pyproject.toml
 	$(DEV)/bin/python -m pip install --quiet uv
-	for name in cpu gpu; do $(COMPILE) --extra $$name --extra grpc -o requirements/$$name.txt || exit 1; done
-	$(COMPILE) --extra cpu --extra grpc --extra test -o requirements/test.txt
-	$(COMPILE) --extra cpu --extra grpc --extra train --extra test --extra dev -o requirements/dev.txt
+	for name in cpu gpu; do $(COMPILE) --extra $$name --extra grpc --extra heic -o requirements/$$name.txt || exit 1; done
+	$(COMPILE) --extra cpu --extra grpc --extra heic --extra test -o requirements/test.txt
+	$(COMPILE) --extra cpu --extra grpc --extra heic --extra train --extra test --extra dev -o requirements/dev.txt
 
 clean:  ## remove environments and caches
 	rm -rf $(SERVE) $(DEV) $(TEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -50,26 +50,42 @@ class Rejection(StrEnum):
 
 
 class Format(NamedTuple):
-    """A picture format: Pillow's name, the common name, the media type, and how a file begins.
+    """A picture format.
 
-    `signature` is a regular expression, in which a dot is any byte.
+    Attributes:
+        name: Pillow's name for it.
+        title: the name that people know.
+        media_types: what a client may call it; the first is the registered one.
+        suffixes: how its files end; browsers go by them where they do not know the format.
+        signature: how a file begins, a regular expression in which a dot is any byte.
+        is_apart: whether it is decoded in a process of its own (service/preprocess/sandbox.py says why).
     """
 
     name: str
     title: str
-    media_type: str
+    media_types: tuple[str, ...]
+    suffixes: tuple[str, ...]
     signature: bytes
+    is_apart: bool = False
 
 
 FORMATS: Final = (
-    Format("PNG", "PNG", "image/png", rb"\x89PNG\r\n\x1a\n"),
-    Format("JPEG", "JPEG", "image/jpeg", rb"\xff\xd8\xff"),
-    Format("WEBP", "WebP", "image/webp", rb"RIFF.{4}WEBP"),
-    Format("GIF", "GIF", "image/gif", rb"GIF8[79]a"),
-    Format("BMP", "BMP", "image/bmp", rb"BM.{4}\0{4}"),
-    Format("TIFF", "TIFF", "image/tiff", rb"II[*+]\0|MM\0[*+]"),
-)
+    Format("PNG", "PNG", ("image/png",), (".png",), rb"\x89PNG\r\n\x1a\n"),
+    Format("JPEG", "JPEG", ("image/jpeg",), (".jpg", ".jpeg"), rb"\xff\xd8\xff"),
+    Format("WEBP", "WebP", ("image/webp",), (".webp",), rb"RIFF.{4}WEBP"),
+    Format("GIF", "GIF", ("image/gif",), (".gif",), rb"GIF8[79]a"),
+    Format("BMP", "BMP", ("image/bmp",), (".bmp",), rb"BM.{4}\0{4}"),
+    Format("TIFF", "TIFF", ("image/tiff",), (".tif", ".tiff"), rb"II[*+]\0|MM\0[*+]"),
+    # Both begin with a box, whose name follows its length; `mif1` and `msf1` may be either.
+    Format("AVIF", "AVIF", ("image/avif",), (".avif",), rb".{4}ftyp(?:avi[fs]|m[is]f1)", is_apart=True),
+    Format(
+        "HEIF", "HEIC", ("image/heic", "image/heif"), (".heic", ".heif", ".hif"), rb".{4}ftyp(?:he[iv][cmsx]|m[is]f1)",
+        is_apart=True,
+    ),
+)  # fmt: skip
 FORMAT_TITLES: Final = f"{', '.join(each.title for each in FORMATS[:-1])} or {FORMATS[-1].title}"
 """The formats as an error message names them."""
-PICTURE_TYPES: Final = (*(each.media_type for each in FORMATS), OCTETS, S3_OCTETS)
+SUFFIXES: Final = tuple(suffix for each in FORMATS for suffix in each.suffixes)
+"""How picture files end."""
+PICTURE_TYPES: Final = (*(kind for each in FORMATS for kind in each.media_types), OCTETS, S3_OCTETS)
 """Media types of a request's body, or of a part of a form, that may hold a picture."""

@@ -1,17 +1,19 @@
 """Removes from a picture file what identifies its sender: location, time, camera, names, trailing data.
 
-JPEG and PNG keep the bytes of their pixels. Other formats are written anew as PNG, pixel for pixel.
+JPEG and PNG keep the bytes of their pixels. Other formats are written anew as PNG, pixel for pixel; HEIC and AVIF as
+preprocessing reads them, upright and reduced, since that is all that leaves their decoder's process.
 """
 
 from __future__ import annotations
 
 import io
-from typing import Final
+from typing import Any, Final
 
 from PIL import Image, ImageOps
 
 from service.contract import FORMATS
 from service.errors import UndecodablePicture
+from service.preprocess.decode import decode, is_apart
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNKS: Final = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
@@ -34,7 +36,9 @@ def without_metadata(data: bytes) -> tuple[bytes, str]:
         UndecodablePicture: it cannot be taken apart, or written anew.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=[each.name for each in FORMATS]) as picture:
+        if is_apart(data):
+            return _written(Image.fromarray(decode(data))), ".png"
+        with Image.open(io.BytesIO(data), formats=[each.name for each in FORMATS if not each.is_apart]) as picture:
             kind, turned = picture.format, picture.getexif().get(_ORIENTATION, 1) != 1
             if kind == "JPEG" and picture.mode != "CMYK":
                 return _jpeg(data, _orientation_segment(picture) if turned else b""), ".jpg"
@@ -57,9 +61,13 @@ def _anew(picture: Image.Image) -> bytes:
     clean = Image.frombytes(upright.mode, upright.size, upright.tobytes())
     if upright.mode == "P" and (palette := upright.palette) is not None:
         clean.putpalette(palette.palette, palette.mode)
-    file = io.BytesIO()
     transparency = upright.info.get("transparency")
-    clean.save(file, "PNG", compress_level=1, **({} if transparency is None else {"transparency": transparency}))
+    return _written(clean, **({} if transparency is None else {"transparency": transparency}))
+
+
+def _written(picture: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=1, **options)
     return file.getvalue()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import cv2
@@ -13,11 +15,13 @@ from PIL import Image, UnidentifiedImageError
 from service.contract import FORMAT_TITLES, FORMATS
 from service.errors import PictureTooLarge, UndecodablePicture
 from service.preprocess.colour import PLAIN
+from service.preprocess.sandbox import decode_apart
 
 MAX_PIXELS: Final = 50_000_000
 WORK_SIDE: Final = 640  # longest side, in pixels, that the rest of the pipeline ever sees
 _ORIENTATION: Final = 0x0112  # the EXIF tag
-_NAMES: Final = tuple(each.name for each in FORMATS)
+_HERE: Final = tuple(each.name for each in FORMATS if not each.is_apart)
+_APART: Final = re.compile(b"|".join(each.signature for each in FORMATS if each.is_apart), re.DOTALL)
 _TILE_TAGS: Final = (322, 323)  # TIFF TileWidth, TileLength
 _MIRRORED: Final = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 _EXIF: Final = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # where Pillow looks for an orientation
@@ -41,7 +45,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, work_side: int = WORK_S
     """Decode a picture file, upright, opaque and no larger than the pipeline needs.
 
     Args:
-        data: a whole PNG, JPEG, WebP, GIF, BMP or TIFF file; of several frames the first counts.
+        data: a whole file in one of `service.contract.FORMATS`; of several frames the first counts, or the one that
+            the file calls its primary.
         max_pixels: limit on width times height, checked on the header, before any pixel is decoded.
         work_side: larger pictures are reduced by a whole factor until their longest side is at most this, in pixels.
 
@@ -52,6 +57,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, work_side: int = WORK_S
     Raises:
         PictureTooLarge: the header announces more than `max_pixels`.
         UndecodablePicture: not one of the formats, or a damaged file.
+        Overloaded: the process that decodes HEIC and AVIF cannot be started.
     """
     return decode_for(0, data, max_pixels=max_pixels, work_side=work_side).pixels
 
@@ -60,11 +66,26 @@ def decode_for(side: int, data: bytes, *, max_pixels: int = MAX_PIXELS, work_sid
     """Decode as `decode` does, but at half the size where that leaves the longest side at `side` or a little less.
 
     Raises:
-        PictureTooLarge: the header announces more than `max_pixels`.
-        UndecodablePicture: not one of the formats, or a damaged file.
+        PictureTooLarge, UndecodablePicture, Overloaded: as `decode`.
+    """
+    if is_apart(data):
+        return Decoded(decode_apart(data, max_pixels=max_pixels, work_side=work_side), halved=False)
+    return decode_here(side, data, max_pixels=max_pixels, work_side=work_side, formats=_HERE)
+
+
+def is_apart(data: bytes) -> bool:
+    """Tell by the first bytes whether this is HEIC or AVIF, which are decoded in a process apart."""
+    return _APART.match(data) is not None
+
+
+def decode_here(side: int, data: bytes, *, max_pixels: int, work_side: int, formats: Sequence[str]) -> Decoded:
+    """Decode as `decode_for` does, in this process, a file in one of the formats that are named.
+
+    Raises:
+        PictureTooLarge, UndecodablePicture: as `decode`.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=_NAMES) as picture:
+        with Image.open(io.BytesIO(data), formats=list(formats)) as picture:
             _check_size(picture, max_pixels)
             return _to_pixels(picture, work_side, side)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -72,9 +93,8 @@ def decode_for(side: int, data: bytes, *, max_pixels: int = MAX_PIXELS, work_sid
     except PictureTooLarge:
         raise
     except UnidentifiedImageError as error:
-        raise UndecodablePicture(
-            f"The {len(data)} bytes sent are in no supported picture format; send a {FORMAT_TITLES} file."
-        ) from error
+        are = "in no supported picture format" if formats is _HERE else "a HEIC or AVIF file that is damaged"
+        raise UndecodablePicture(f"The {len(data)} bytes sent are {are}; send a whole {FORMAT_TITLES} file.") from error
     # Pillow's plugins answer hostile bytes with almost any exception there is (OSError, SyntaxError, ValueError,
     # struct.error, zlib.error, KeyError, MemoryError...); whatever it was, the file is what is wrong.
     except Exception as error:

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from service.contract import SIDE
+from service.contract import SIDE, SUFFIXES
 from service.errors import RequestError
 from service.model.session import DigitSession
 from service.recognition.recogniser import Recogniser
 from training.errors import DataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 SHEET_COLUMNS = 6
 SHEET_LIMIT = 120
 CELL, TITLE, GAP = 112, 15, 6  # pixels: a picture, the line above it, and what is between two

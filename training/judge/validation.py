@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.contract import SUFFIXES
 from service.preprocess import prepare, preprocess
-from training.data.folder import SUFFIXES
 from training.data.hands import Signs
 from training.synth.drawing import cut_to_ink
 from training.synth.mixture import drawing_of, label_of, usable

@@ -12,6 +12,8 @@ import schemathesis
 from hypothesis import strategies as st
 from PIL import Image
 
+from service.contract import PICTURE_TYPES
+
 HEADER = "Inference-Header-Content-Length"
 
 
@@ -24,9 +26,7 @@ def encode(pixels: bytes) -> bytes:
 
 PICTURES = st.binary(min_size=64, max_size=64).map(encode)
 schemathesis.openapi.format("picture-base64", PICTURES.map(lambda data: base64.b64encode(data).decode()))
-for kind in ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"):
-    schemathesis.openapi.media_type(kind, PICTURES)
-for kind in ("application/octet-stream", "binary/octet-stream"):
+for kind in PICTURE_TYPES:
     schemathesis.openapi.media_type(kind, PICTURES)
 
 

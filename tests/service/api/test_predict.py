@@ -11,8 +11,12 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from pillow_heif import register_heif_opener
 from serving import Server
 
+from service.contract import FORMATS
+
+register_heif_opener()
 MODEL = {"name": "digits", "version": "1"}
 
 
@@ -41,7 +45,7 @@ def check(answer: dict[str, Any], digit: int = 1) -> None:
     assert 0.5 < answer["confidence"] <= max(answer["probabilities"])
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", [each.name for each in FORMATS])
 def test_a_picture_is_answered_as_form_field_and_as_raw_body(http: httpx.Client, kind: str) -> None:
     """Using curl -F and curl --data-binary get the same answer, whatever the format."""
     data = picture(kind)
@@ -78,13 +82,13 @@ def test_a_blank_picture_is_rejected_with_its_reason(http: httpx.Client) -> None
         ({"content": b""}, 400, "bad_request", "empty (0 bytes)"),
         ({"content": b"", "headers": {"content-type": "image/png"}}, 400, "bad_request", "empty (0 bytes)"),
         ({"files": {"image": b""}}, 400, "bad_request", "empty (0 bytes)"),
-        ({"files": {"image": b"not a picture"}}, 422, "undecodable_picture", "in no picture format"),
+        ({"files": {"image": b"not a picture"}}, 422, "undecodable_picture", "in no supported picture format"),
         ({"files": {"image": picture()[:100]}}, 422, "undecodable_picture", "not a readable picture"),
         (
             {"content": b"http://127.0.0.1/a.png", "headers": {"content-type": "image/png"}},
             422,
             "undecodable_picture",
-            "in no picture format",
+            "in no supported picture format",
         ),
         ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400, "bad_request", "needs a boundary"),
         (

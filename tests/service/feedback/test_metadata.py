@@ -41,9 +41,9 @@ def file(picture: Image.Image, kind: str, **options: Any) -> bytes:
         options["comment"] = SECRET
     if kind == "TIFF":
         options["tiffinfo"] = {0x010E: SECRET.decode()}
-    elif kind in ("JPEG", "PNG", "WEBP"):
-        options["exif"] = exif
-    if kind in ("JPEG", "WEBP"):
+    elif kind in ("JPEG", "PNG", "WEBP", "AVIF", "HEIF"):
+        options["exif"] = exif.tobytes()
+    if kind in ("JPEG", "WEBP", "AVIF", "HEIF"):
         options["xmp"] = SECRET
     out = io.BytesIO()
     picture.save(out, kind, **options)
@@ -58,6 +58,7 @@ KINDS = [
     *(("WEBP", mode, {"lossless": True}) for mode in ("RGB", "RGBA")),
     *(("WEBP", "RGB", {"orientation": 6, "lossless": True}), ("PNG", "RGB", {"orientation": 6})),
     *(("GIF", "P", {}), ("BMP", "RGB", {}), ("TIFF", "RGB", {}), ("TIFF", "L", {}), ("TIFF", "CMYK", {})),
+    *((kind, mode, {"orientation": 6}) for kind in ("AVIF", "HEIF") for mode in ("RGB", "RGBA")),
 ]
 
 

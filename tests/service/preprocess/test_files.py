@@ -7,20 +7,22 @@ import pytest
 from drawings import as_file, black_on_white, drawn, read
 from PIL import Image
 
+from service.contract import FORMATS
 from service.model.session import DigitSession
 from service.preprocess import decode, prepare, preprocess
 from service.preprocess.decode import decode_for
 from service.preprocess.pipeline import COARSE
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", [each.name for each in FORMATS])
 def test_every_format_is_read(session: DigitSession, kind: str) -> None:
-    """The same drawing gives the same answer from all six formats."""
+    """The same drawing gives the same answer from all formats."""
     assert read(session, preprocess(as_file(black_on_white(drawn(2)), kind))) == 2
 
 
-def test_a_turned_photo_is_turned_back(session: DigitSession) -> None:
-    """EXIF orientations 1 to 8 all show an upright digit."""
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF", "HEIF"])
+def test_a_turned_photo_is_turned_back(session: DigitSession, kind: str) -> None:
+    """Orientations 1 to 8, in EXIF or in the boxes of HEIC and AVIF, all show an upright digit."""
     upright = Image.fromarray(black_on_white(drawn(7, size=(200, 260))))
     undo = {
         1: None,
@@ -36,15 +38,16 @@ def test_a_turned_photo_is_turned_back(session: DigitSession) -> None:
         exif = Image.Exif()
         exif[0x0112] = orientation
         stored = upright if turn is None else upright.transpose(turn)
-        assert read(session, preprocess(as_file(stored, "JPEG", exif=exif))) == 7, f"orientation {orientation}"
+        assert read(session, preprocess(as_file(stored, kind, exif=exif.tobytes()))) == 7, f"orientation {orientation}"
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF", "HEIF"])
 @pytest.mark.parametrize("colour", [0, 255], ids=["black", "white"])
-def test_nothing_is_a_background(session: DigitSession, colour: int) -> None:
+def test_nothing_is_a_background(session: DigitSession, colour: int, kind: str) -> None:
     """Black and white strokes on a transparent ground are both read."""
     alpha = (drawn(2) * 255).astype(np.uint8)
     rgb = np.full((*alpha.shape, 3), colour, np.uint8)
-    assert read(session, preprocess(as_file(np.dstack([rgb, alpha])))) == 2
+    assert read(session, preprocess(as_file(np.dstack([rgb, alpha]), kind))) == 2
 
 
 def test_odd_modes_are_read(session: DigitSession) -> None:

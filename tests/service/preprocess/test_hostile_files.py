@@ -50,7 +50,7 @@ def test_other_formats_are_not_decoded(kind: str) -> None:
         preprocess(as_file(Image.new("RGB", (32, 32)), kind))
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "HEIF"])
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_damaged_files_are_the_caller_s_mistake(kind: str, data: st.DataObject) -> None:
