@@ -126,7 +126,9 @@ class DigitService:
         self.metrics = Metrics(manifest, session.provider)
         self.corrections = CorrectionCounts() if self.settings.feedback is not None else None
         self.recogniser = AsyncRecogniser(session, self.settings, self.metrics)
-        self.page = Page.load(takes_feedback=self.settings.feedback is not None)
+        self.page = Page.load(
+            takes_feedback=self.settings.feedback is not None, max_body_bytes=self.settings.max_body_bytes
+        )
         self.desk: FeedbackDesk | None = None
         self.look_inside = LookInside()
         logger.info("serving %s version %s on %s", manifest.name, manifest.version, session.provider)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from service.contract import OCTETS, Rejection
+from service.contract import MAX_PICTURES, OCTETS, SUFFIXES, Rejection
 from service.errors import ConfigurationError
 from service.gateway.messages import Reply, Request
 from service.gateway.route import Route
@@ -72,11 +72,11 @@ class Page:
     assets: Mapping[str, Asset]
 
     @classmethod
-    def load(cls, folder: Path = WEB_FOLDER, *, takes_feedback: bool = False) -> Page:
+    def load(cls, folder: Path = WEB_FOLDER, *, takes_feedback: bool = False, max_body_bytes: int = 2**24) -> Page:
         """Read every file of a folder (not below it); `index.html` becomes `/`, the others `/<name>`.
 
-        `/contract.js` is no file: it gives the scripts what service/contract.py says, and whether answers may be
-        corrected.
+        `/contract.js` is no file: it gives the scripts what service/contract.py says, whether answers may be corrected,
+        and how large a request may be.
 
         Raises:
             ConfigurationError: the folder cannot be read, or has no index.html.
@@ -84,7 +84,7 @@ class Page:
         try:
             files = sorted(path for path in folder.iterdir() if path.is_file())
             contents = {path.name: path.read_bytes() for path in files} | {
-                CONTRACT: _contract(takes_feedback=takes_feedback)
+                CONTRACT: _contract(takes_feedback=takes_feedback, max_body_bytes=max_body_bytes)
             }
         except OSError as error:
             raise ConfigurationError(f"cannot read the page in {folder}: {error}; install the package again") from error
@@ -115,10 +115,16 @@ async def _answer(asset: Asset, request: Request) -> Reply:
     return Reply(200, asset.body, asset.content_type.encode(), headers)
 
 
-def _contract(*, takes_feedback: bool) -> bytes:
+def _contract(*, takes_feedback: bool, max_body_bytes: int) -> bytes:
     """Write the part of the contract that the page shows as a JavaScript module."""
     reasons = {reason.value: reason.sentence for reason in Rejection}
-    constants = {"REASONS": reasons, "TAKES_FEEDBACK": takes_feedback}
+    constants = {
+        "REASONS": reasons,
+        "SUFFIXES": SUFFIXES,
+        "MAX_PICTURES": MAX_PICTURES,
+        "MAX_BODY": max_body_bytes,
+        "TAKES_FEEDBACK": takes_feedback,
+    }
     return "".join(f"export const {name} = {json.dumps(value)};\n" for name, value in constants.items()).encode()
 
 

@@ -3,7 +3,15 @@
 import { REASONS } from "./contract.js";
 
 // Never "100 %": a network is not that sure, and rounding would claim it.
-const percent = (p) => (p > 0.999 ? "over 99.9 %" : `${(p * 100).toFixed(p > 0.99 ? 1 : 0)} %`);
+export const percent = (p) => (p > 0.999 ? "over 99.9 %" : `${(p * 100).toFixed(p > 0.99 ? 1 : 0)} %`);
+
+/** Why an answer of /predict has no digit, in words; the classes are called by `labels`, or numbered. */
+export function reason(answer, labels) {
+  const { probabilities } = answer;
+  const top = probabilities.indexOf(Math.max(...probabilities));
+  const best = { label: labels[top] ?? top, percent: percent(answer.confidence) };
+  return (REASONS[answer.rejected] ?? `Rejected: ${answer.rejected}.`).replace(/{(\w+)}/g, (_, part) => best[part]);
+}
 
 export class AnswerView {
   #digit = document.getElementById("digit");
@@ -47,14 +55,13 @@ export class AnswerView {
     const top = probabilities.indexOf(Math.max(...probabilities));
     // The confidence is of the whole answer: that it is a digit, times that it is this one. The bars share it out.
     const isDigit = probabilities[top] ? answer.confidence / probabilities[top] : 0;
-    const best = { label: answer.digit ?? this.#labels[top] ?? top, percent: percent(answer.confidence) };
     const sentence = answer.rejected
-      ? (REASONS[answer.rejected] ?? `Rejected: ${answer.rejected}.`).replace(/{(\w+)}/g, (_, part) => best[part])
-      : `It reads ${best.label} and is ${best.percent} sure.`;
+      ? reason(answer, this.#labels)
+      : `It reads ${answer.digit} and is ${percent(answer.confidence)} sure.`;
     const time = milliseconds.toFixed(milliseconds < 10 ? 1 : 0);
     const timing = `${time} ms there and back · model ${answer.model.name} ${answer.model.version}`;
     if (answer.rejected) this.#show("?", "rejected", sentence, timing);
-    else this.#show(best.label, "sure", sentence, timing);
+    else this.#show(answer.digit, "sure", sentence, timing);
     if (probabilities.length !== this.#bars.children.length) this.#makeBars(probabilities.length);
     this.#fill(probabilities.map((p) => p * isDigit), answer.rejected ? -1 : top);
     if (final) this.#status.textContent = sentence;

@@ -2,9 +2,11 @@
 
 import { AnswerView } from "./answer.js";
 import { Newest, Trouble, post, useKey } from "./client.js";
-import { TAKES_FEEDBACK } from "./contract.js";
+import { MAX_PICTURES, TAKES_FEEDBACK } from "./contract.js";
 import { CorrectionView } from "./correction.js";
+import { ACCEPT, refusal, show } from "./files.js";
 import { InsideView } from "./inside.js";
+import { ManyView } from "./many.js";
 import { Pad } from "./pad.js";
 
 const $ = (id) => document.getElementById(id);
@@ -12,6 +14,7 @@ const pad = new Pad($("ink"));
 const answer = new AnswerView();
 const correction = new CorrectionView();
 const inside = new InsideView();
+const many = new ManyView({ labels: () => answer.labels, look: (file) => take([file]), tell: (trouble) => tell(trouble, () => many.run()) });
 
 async function ask({ final }, signal) {
   try {
@@ -44,7 +47,10 @@ async function lookInside(blob, signal) {
 
 const asking = new Newest(ask, (busy) => { $("answer").ariaBusy = busy; });
 
-function tell(trouble) {
+let again = null; // what "Try again" does
+
+function tell(trouble, retry = () => changed(true)) {
+  again = retry;
   $("trouble").hidden = !trouble;
   if (!trouble) return;
   $("trouble-text").textContent = trouble.message;
@@ -72,18 +78,23 @@ let shown = null; // the file that the <img> shows
 
 function showPicture() {
   if (shown === pad.file) return;
-  const image = $("picture");
-  if (shown) URL.revokeObjectURL(image.src);
   shown = pad.file;
-  image.hidden = !shown;
-  if (shown) image.src = URL.createObjectURL(shown);
-  else image.removeAttribute("src");
+  $("unseen-name").textContent = shown?.name || "Your picture";
+  show(shown, $("picture"), $("unseen"));
 }
 
 function take(files) {
-  const picture = [...files].find((file) => file.type.startsWith("image/"));
-  if (!picture) {
-    if (files.length) tell(new Trouble(`${files[0].name} is not a picture.`, { retry: false }));
+  if (files.length > 1) {
+    many.add([...files].slice(0, MAX_PICTURES - many.count));
+    const left = files.length + many.count > MAX_PICTURES && `The table takes ${MAX_PICTURES} pictures; the others were left out.`;
+    tell(left ? new Trouble(left, { retry: false }) : null);
+    return;
+  }
+  const [picture] = files;
+  if (!picture) return;
+  const why = refusal(picture);
+  if (why) {
+    tell(new Trouble(`${picture.name} ${why}`, { retry: false }));
     return;
   }
   asking.cancel();
@@ -96,11 +107,11 @@ pad.addEventListener("drawn", () => changed(false));
 pad.addEventListener("edited", () => changed(true));
 $("undo").addEventListener("click", () => pad.undo());
 $("clear").addEventListener("click", () => pad.clear());
-$("again").addEventListener("click", () => changed(true));
+$("again").addEventListener("click", () => again());
 $("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   useKey($("key").value);
-  changed(true);
+  again();
 });
 
 for (const input of [$("open"), $("camera")]) {
@@ -133,6 +144,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+$("open").accept = $("camera").accept = ACCEPT;
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => pad.redraw());
 $("photo").hidden = navigator.maxTouchPoints === 0; // only there does `capture` open a camera
 $("unless").hidden = !TAKES_FEEDBACK;

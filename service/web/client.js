@@ -44,10 +44,10 @@ export async function post(path, body, signal) {
   const reason = answer?.error?.message;
   if (response.status === 401) {
     const words = apiKey ? "The service does not know this API key." : "This service wants an API key.";
-    throw new Trouble(words, { retry: false, wantsKey: true });
+    throw new Trouble(words, { retry: false, wantsKey: true, status: 401 });
   }
-  if (response.status === 503) throw new Trouble(reason ? sentence(reason) : "The service is busy just now.");
-  throw new Trouble(reason ? sentence(reason) : `The service answered with an error (${response.status}).`, {
+  const busy = response.status === 503 ? "The service is busy just now." : `The service answered with an error (${response.status}).`;
+  throw new Trouble(reason ? sentence(reason) : busy, {
     retry: response.status >= 500,
     status: response.status,
   });

@@ -69,7 +69,8 @@ def test_a_new_rejection_reason_is_one_line() -> None:
 
 
 def test_a_new_picture_format_is_one_line() -> None:
-    """The OpenAPI document offers it, and the error message that names the formats does so too."""
+    """The OpenAPI document offers it, the error message names it, and the page's dialog for files shows such files."""
     seen = seen_with("FORMATS: Final = (\n", '    Format("PPM", "PPM", ("image/x-pixmap",), (".ppm",), rb"P6"),\n')
     assert "image/x-pixmap" in seen["openapi"]
     assert "PPM" in seen["error"]
+    assert '".ppm"' in seen["page"]
