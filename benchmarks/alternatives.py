@@ -33,7 +33,10 @@ SERVERS = {
     "uvicorn": ("-m", "uvicorn", APP, "--port={port}", "--workers=2", "--log-level=error"),
     "gunicorn": ("-m", "gunicorn", APP, "-k=uvicorn_worker.UvicornWorker", "-w=2", "-b=127.0.0.1:{port}"),
     "hypercorn": ("-m", "hypercorn", APP, "-w=2", "-b=127.0.0.1:{port}"),
-    "granian": ("-m", "granian", APP, "--interface=asgi", "--workers=2", "--port={port}", "--no-ws"),
+    "granian": (
+        *("-m", "granian", APP, "--interface=asgi", "--workers=2", "--port={port}", "--no-ws"),
+        "--respawn-failed-workers",
+    ),
 }
 KEEP_ALIVE = 16
 GET = b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n"
