@@ -18,6 +18,7 @@ from benchmarks.timing import fastest
 from benchmarks.workloads import BATCH, form, images, tensor
 from service.api import health
 from service.api.inference import Inference
+from service.api.model_config import model_config
 from service.api.open_inference import InferenceRoutes
 from service.api.open_inference_wire import parse_infer
 from service.api.predict import PictureRoutes
@@ -156,7 +157,9 @@ def _requests(session: DigitSession) -> dict[str, Any]:
     recogniser = AsyncRecogniser(session, settings, metrics)
     routes = PictureRoutes(recogniser)
     gateway = Gateway(_nothing, settings)
-    gateway.configure([*health.routes(), *routes.routes(), *InferenceRoutes(Inference(recogniser)).routes()], metrics)
+    inference = Inference(recogniser)
+    inference_routes = InferenceRoutes(inference, model_config(inference.metadata, settings))
+    gateway.configure([*health.routes(), *routes.routes(), *inference_routes.routes()], metrics)
     files = [png(image) for image in images(BATCH)]
     doubtful = _doubtful(session)
     return {

@@ -22,6 +22,8 @@ from service.api.feedback import FeedbackRoutes
 from service.api.grpc_extra import check_grpc
 from service.api.inference import Inference
 from service.api.kserve_v1 import KServeV1Routes
+from service.api.model_config import model_config
+from service.api.model_index import ModelIndex
 from service.api.open_inference import InferenceRoutes
 from service.api.openapi import Description
 from service.api.page import Page
@@ -29,7 +31,7 @@ from service.api.predict import PictureRoutes, PredictionAnswer
 from service.api.repository import Repository, check_folder
 from service.api.schemas import facts
 from service.contract import MAX_IMAGES
-from service.errors import ServiceError
+from service.errors import ConfigurationError, ServiceError
 from service.feedback.desk import FeedbackDesk
 from service.feedback.store import FeedbackStore
 from service.gateway.dispatch import Gateway
@@ -60,6 +62,7 @@ class GatewayService(bentoml.Service[Any]):
 
     _made: Any = None
     grpc: Any = None
+    is_launched_by_us = False
 
     def __call__(self) -> Any:
         """Return the process's one instance of the service."""
@@ -69,6 +72,7 @@ class GatewayService(bentoml.Service[Any]):
 
     def bind_beside(self, listener: socket.socket) -> None:
         """Open the gRPC port, if one is set, on the address of HTTP's listening socket."""
+        self.is_launched_by_us = True
         if self.grpc is not None:
             address = listener.getsockname()
             try:
@@ -91,6 +95,7 @@ class GatewayService(bentoml.Service[Any]):
 
             self.grpc = GrpcServer(_settings, gateway.limits)
             gateway.doors.append(self.grpc)
+        gateway.on_startup(self.check_launcher)
         gateway.on_startup(lambda: bentoml.get_current_service().open(gateway, self.grpc))
         if self.grpc is not None:
             gateway.on_startup(self.grpc.open)
@@ -98,6 +103,18 @@ class GatewayService(bentoml.Service[Any]):
         if _settings.tracing:
             trace(gateway)
         return gateway
+
+    def check_launcher(self) -> None:
+        """Refuse to serve in the open what was to be behind TLS or a socket's file.
+
+        Raises:
+            ConfigurationError: `bentoml serve` has started this, which knows neither setting.
+        """
+        if not self.is_launched_by_us and (_settings.uds or _settings.ssl_certfile):
+            raise ConfigurationError(
+                "DIGITS_UDS and DIGITS_SSL_CERTFILE are for `python -m service`; "
+                "`bentoml serve` has --ssl-certfile and --ssl-keyfile of its own"
+            )
 
 
 try:
@@ -237,15 +254,18 @@ class DigitService:
         """Set the routes for the version that serves."""
         pictures = PictureRoutes(self.recogniser, desk=self.desk)
         inference = Inference(self.recogniser)
+        config = model_config(inference.metadata, self.settings)
+        index = ModelIndex(self.settings.model, self.recogniser.session.artifact)
         if self.grpc is not None:
-            self.grpc.configure(inference, self.metrics)
-        inference_routes = InferenceRoutes(inference, ["model_repository"] if repository else [])
+            self.grpc.configure(inference, config, index, self.metrics)
+        inference_routes = InferenceRoutes(inference, config, ["model_repository"] if repository else [])
         v1_routes = KServeV1Routes(self.recogniser)
         routes = [
             *self.page.routes(),
             *pictures.routes(),
             *self.look_inside.routes(pictures),
             *inference_routes.routes(),
+            *index.routes(),
             *v1_routes.routes(),
             *health.routes(),
             *bentoml_routes.routes(gateway.inner, self.check_images, metrics_open=self.settings.metrics_open),
@@ -254,7 +274,9 @@ class DigitService:
         ]
         outputs = [output["name"] for output in inference.metadata["outputs"]]
         known = facts(self.recogniser.manifest, self.settings, outputs)
-        described = Description(routes, known, has_keys=bool(self.settings.api_key))
+        described = Description(
+            routes, known, has_keys=bool(self.settings.api_key), root_path=self.settings.root_path or ""
+        )
         gateway.configure(
             [*routes, described.route],
             self.metrics,

@@ -78,6 +78,14 @@ class Settings(BaseSettings):
         default=False, description="routes that list versions and change the served one; needs an API key"
     )
     grpc_port: int | None = Field(default=None, ge=1, le=65535, description="port of gRPC; none: no gRPC")
+    uds: Path | None = Field(default=None, description="Unix socket to listen on, and on no port")
+    ssl_certfile: Path | None = Field(default=None, description="certificate, with its chain, in PEM; none: plain HTTP")
+    ssl_keyfile: Path | None = Field(default=None, description="its key in PEM; none: it is in the same file")
+    root_path: str | None = Field(
+        default=None,
+        pattern=r"^(/[A-Za-z0-9._~-]+)*/?$",
+        description="path below which a proxy has the service, such as /digits; whether the proxy takes it off or not",
+    )
     feedback: Path | None = Field(
         default=None, description="folder for corrections; none: corrections are not accepted"
     )
@@ -102,6 +110,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else value
+
+    @field_validator("root_path")
+    @classmethod
+    def _without_slash(cls, value: str | None) -> str | None:
+        return value and value.rstrip("/")
 
     @field_validator("repository_api")
     @classmethod

@@ -13,7 +13,14 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from benchmarks.chaos.attacks_v2 import header_length, lying_tensor, odd_json, odd_tensor
+from benchmarks.chaos.attacks_v2 import (
+    header_length,
+    lying_tensor,
+    odd_extension,
+    odd_instances,
+    odd_json,
+    odd_tensor,
+)
 from benchmarks.chaos.wire import INFER, Attack, post
 from service import contract
 
@@ -40,6 +47,8 @@ def attacks(count: int, seed: int) -> Iterator[Attack]:
         _typed,
         _form,
         odd_tensor,
+        odd_instances,
+        odd_extension,
         lying_tensor,
         header_length,
         odd_json,

@@ -1,12 +1,61 @@
-"""Hostile requests of the Open Inference Protocol."""
+"""Hostile requests of KServe's protocols: V1, Open Inference, and Triton's extensions of it."""
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import struct
+from typing import Any
 
 from benchmarks.chaos.wire import INFER, Attack, post
+
+V1 = "/v1/models/digits:predict"
+REFUSED = ("logging", "trace/setting", "systemsharedmemory/region/a/register", "repository/models/digits/unload")
+
+
+def odd_instances(choose: random.Random, files: dict[str, bytes]) -> Attack:
+    """Instances of V1 that are no images, no pictures, too many or nested too deep."""
+    deep: Any = 0
+    for _ in range(choose.choice([5, 40, 400])):
+        deep = [deep]
+    odd: list[Any] = [
+        [[0] * 28] * 28,
+        [[0] * 28] * 27,
+        [1e400] * 784,
+        [2**70] * 784,
+        [None] * 784,
+        deep,
+        {"b64": "A" * choose.choice([1, 4, 100_000])},
+        {"b64": {"b64": {}}},
+        {"image_bytes": [{"b64": ""}]},
+        {"b64": base64.b64encode(files["PNG"][: choose.randrange(len(files["PNG"]))]).decode()},
+        {},
+        None,
+        "data:,",
+        "http://127.0.0.1/",
+        True,
+    ]
+    instances: Any = [choose.choice(odd) for _ in range(choose.choice([1, 2, 1025]))]
+    content = choose.choice([{"instances": instances}, {"instances": instances[0]}, {"inputs": instances}, instances])
+    return Attack("odd instances", post(V1, json.dumps(content).encode(), "application/json"))
+
+
+def odd_extension(choose: random.Random, _: dict[str, bytes]) -> Attack:
+    """A class_count that is none, a part of Triton that is not here, or an odd index."""
+    how = choose.randrange(3)
+    if how == 0:
+        return Attack("refused", post(f"/v2/{choose.choice(REFUSED)}", b"{}", "application/json"))
+    if how == 1:
+        body = choose.choice([b'{"ready": 7}', b"[" * 1000, b"\xff", b"null"])
+        return Attack("odd index", post("/v2/repository/index", body, "application/json"))
+    count = choose.choice([-1, 0, 11, 2**63, 2**70, 1e9, True, "3", [3], {}])
+    name = choose.choice(["probabilities", "logits", "digit", "rejected", "none"])
+    content = {
+        "inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 784], "data": [0] * 784}],
+        "outputs": [{"name": name, "parameters": {"classification": count}}] * choose.choice([1, 16]),
+    }
+    return Attack("class count", post(INFER, json.dumps(content).encode(), "application/json"))
 
 
 def odd_tensor(choose: random.Random, _: dict[str, bytes]) -> Attack:

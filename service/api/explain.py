@@ -45,7 +45,7 @@ class LookInside:
             Route(
                 "POST", "/explain", partial(self._explain, pictures), "explain", "pictures",
                 "Classify one picture and show what the network saw", {JSON: ExplanationAnswer}, ONE_PICTURE,
-                errors=(*PICTURE_ERRORS, NotFound),
+                errors=(*PICTURE_ERRORS, NotFound), infers=True,
             ),
         ]  # fmt: skip
 

@@ -6,7 +6,7 @@ Source: the KServe "Open Inference Protocol" specification, its gRPC part, as pr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,9 +16,12 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from service.api.classes import PARAMETER, best_classes, class_count
+from service.api.model_statistics import StatisticsAnswer
 from service.api.tensors import (
     DATATYPES,
     InputTensor,
+    RequestedOutput,
     Tensor,
     check_count,
     check_input,
@@ -71,19 +74,25 @@ ModelMetadataRequest: Final = message("inference.ModelMetadataRequest")
 ModelMetadataResponse: Final = message("inference.ModelMetadataResponse")
 ModelInferRequest: Final = message("inference.ModelInferRequest")
 ModelInferResponse: Final = message("inference.ModelInferResponse")
+ModelConfigRequest: Final = message("inference.ModelConfigRequest")
+ModelConfigResponse: Final = message("inference.ModelConfigResponse")
+ModelStatisticsRequest: Final = message("inference.ModelStatisticsRequest")
+ModelStatisticsResponse: Final = message("inference.ModelStatisticsResponse")
+RepositoryIndexRequest: Final = message("inference.RepositoryIndexRequest")
+RepositoryIndexResponse: Final = message("inference.RepositoryIndexResponse")
 HealthCheckRequest: Final = message("grpc.health.v1.HealthCheckRequest")
 HealthCheckResponse: Final = message("grpc.health.v1.HealthCheckResponse")
 
 
 class InferCall(NamedTuple):
-    """A well-formed request: one input tensor, the names of the outputs wanted (none means all), and its form.
+    """A well-formed request: one input tensor, the outputs wanted (none means all), and its form.
 
     `raw` says whether tensors are bytes, or else typed values; the answer's have the form of the question's.
     """
 
     id: str
     tensor: Tensor
-    outputs: tuple[str, ...]
+    outputs: tuple[RequestedOutput, ...]
     raw: bool
 
 
@@ -113,8 +122,7 @@ def read_infer(request: Any, image_shape: tuple[int, ...]) -> InferCall:
     check_parameters(_values(request.parameters), "the request", "binary_data_output")
     if len(request.outputs) > MAX_TENSORS:
         raise RequestError(f"'outputs' has {len(request.outputs)} entries, at most {MAX_TENSORS} are taken")
-    for output in request.outputs:
-        check_parameters(_values(output.parameters), f"output {output.name[:100]!r}", "binary_data")
+    outputs = tuple(_read_output(output) for output in request.outputs)
     raw = request.raw_input_contents
     typed = [field.name for field, _ in given.contents.ListFields()]
     if raw and typed:
@@ -122,26 +130,30 @@ def read_infer(request: Any, image_shape: tuple[int, ...]) -> InferCall:
     if len(raw) > 1:
         raise RequestError(f"raw_input_contents has {len(raw)} entries, expected one, as there is one input")
     tensor = unpack(checked, raw[0]) if raw else _read_typed(checked, given.contents, typed)
-    return InferCall(request.id, tensor, tuple(output.name for output in request.outputs), raw=bool(raw))
+    return InferCall(request.id, tensor, outputs, raw=bool(raw))
 
 
-def write_infer(model: str, version: str, call: InferCall, tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """Write the answer: the outputs asked for, in that order, in the form of the request.
+def write_infer(
+    model: str, version: str, call: InferCall, tensors: Mapping[str, NDArray[Any]], labels: Sequence[str]
+) -> bytes:
+    """Write the answer: the outputs asked for, in that order, in the form of the request; `labels` are the classes'.
 
     Raises:
         RequestError: an output that does not exist was asked for.
     """
     answer = ModelInferResponse(model_name=model, model_version=version, id=call.id)
-    for name in call.outputs or tensors:
+    for name, _, classes in call.outputs or map(RequestedOutput, tensors):
         tensor = tensors.get(name)
         if tensor is None:
             raise no_output(name, tensors)
+        if classes:
+            tensor = best_classes(tensor, classes, labels)
         datatype = DATATYPES[tensor.dtype.name]
         output = answer.outputs.add(name=name, datatype=datatype, shape=tensor.shape)
         if call.raw:
             answer.raw_output_contents.append(pack(tensor))
         else:
-            values = [text.encode() for text in tensor] if datatype == "BYTES" else tensor.ravel()
+            values = [text.encode() for text in tensor.flat] if datatype == "BYTES" else tensor.ravel()
             getattr(output.contents, FIELDS[datatype]).extend(values)
     return bytes(answer.SerializeToString())
 
@@ -150,6 +162,20 @@ def write_metadata(metadata: Mapping[str, Any]) -> bytes:
     """Write a model's metadata, given as the protocol's JSON has it; parameters have no place in the message."""
     fields = {name: value for name, value in metadata.items() if name != "parameters"}
     return bytes(ModelMetadataResponse(**fields).SerializeToString())
+
+
+def write_statistics(statistics: StatisticsAnswer) -> bytes:
+    """Write statistics, given as the extension's JSON has them; `batch_stats`, always empty, is left out."""
+    models = [
+        {name: value for name, value in one.items() if name != "batch_stats"} for one in statistics["model_stats"]
+    ]
+    return bytes(ModelStatisticsResponse(model_stats=models).SerializeToString())
+
+
+def _read_output(output: Any) -> RequestedOutput:
+    parameters = _values(output.parameters)
+    check_parameters(parameters, f"output {output.name[:100]!r}", "binary_data", PARAMETER)
+    return RequestedOutput(output.name, classes=class_count(parameters.get(PARAMETER), output.name))
 
 
 def _read_typed(given: InputTensor, contents: Any, typed: list[str]) -> Tensor:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -16,13 +16,18 @@ import grpc
 from service import __version__
 from service.api import grpc_messages as messages
 from service.api.grpc_inbox import Inbox
-from service.errors import ConfigurationError, NotFound, Overloaded, RequestError, ServiceError
+from service.api.model_statistics import model_statistics
+from service.api.open_inference import EXTENSIONS
+from service.api.refusals import Unimplemented, refused_method
+from service.errors import ConfigurationError, NotFound, Overloaded, ServiceError
 from service.gateway.access import Keys, request_id_of
 from service.gateway.deadline import no_answer
 from service.server.http2_relay import Relay
 
 if TYPE_CHECKING:
     from service.api.inference import Inference
+    from service.api.model_config import ModelConfig
+    from service.api.model_index import ModelIndex
     from service.gateway.messages import BodyLimits
     from service.settings import Settings
     from service.telemetry.metrics import Metrics
@@ -33,6 +38,7 @@ access_log = logging.getLogger("bentoml.service.access")
 SERVICE: Final = "inference.GRPCInferenceService"
 HEALTH: Final = "grpc.health.v1.Health"
 WATCH: Final = f"/{HEALTH}/Watch"
+MODEL_INFER: Final = f"/{SERVICE}/ModelInfer"
 BACKLOG: Final = 2048
 MAX_CALLS: Final = 1024  # of one process at a time; gRPC's library refuses more, before it takes their messages
 MAX_WATCHES: Final = 128
@@ -51,13 +57,6 @@ STATUS: Final = {
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 """The HTTP status of an error, which metrics and logs show for gRPC too, to gRPC's."""
-
-
-class Unimplemented(RequestError):
-    """No such method."""
-
-    status = 501
-    code = "unimplemented"
 
 
 class Method(NamedTuple):
@@ -84,15 +83,19 @@ class GrpcServer:
         self._ending = asyncio.Event()
         self._watches = 0
         self._inference: Inference
+        self._config: ModelConfig
+        self._index: ModelIndex
         self._metrics: Metrics
-        self._extensions: list[str] = []
         methods = {
             f"/{SERVICE}/ServerLive": Method(self._live, is_open=True),
             f"/{SERVICE}/ServerReady": Method(self._ready, is_open=True),
             f"/{SERVICE}/ServerMetadata": Method(self._metadata),
             f"/{SERVICE}/ModelReady": Method(self._model_ready),
             f"/{SERVICE}/ModelMetadata": Method(self._model),
-            f"/{SERVICE}/ModelInfer": Method(self._infer),
+            MODEL_INFER: Method(self._infer),
+            f"/{SERVICE}/ModelConfig": Method(self._model_config),
+            f"/{SERVICE}/ModelStatistics": Method(self._statistics),
+            f"/{SERVICE}/RepositoryIndex": Method(self._repository_index),
             f"/{HEALTH}/Check": Method(self._check, is_open=True),
         }
         self._handlers = {
@@ -101,9 +104,9 @@ class GrpcServer:
         }
         self._handlers[WATCH] = grpc.stream_stream_rpc_method_handler(self._watch)
 
-    def configure(self, inference: Inference, metrics: Metrics, extensions: Iterable[str] = ()) -> None:
+    def configure(self, inference: Inference, config: ModelConfig, index: ModelIndex, metrics: Metrics) -> None:
         """Answer with this model from the next call on."""
-        self._inference, self._metrics, self._extensions = inference, metrics, list(extensions)
+        self._inference, self._config, self._index, self._metrics = inference, config, index, metrics
 
     def bind(self, host: str) -> None:
         """Open the port on the address of HTTP.
@@ -162,8 +165,8 @@ class GrpcServer:
 
     def service(self, details: Any) -> Any:
         """Return a method's handler; gRPC calls this for each call."""
-        return self._handlers.get(details.method) or grpc.stream_unary_rpc_method_handler(
-            partial(self._call, "other", Method(partial(_unknown, details.method)))
+        return self._handlers.get(details.method) or grpc.stream_stream_rpc_method_handler(
+            partial(self._call_unknown, Method(partial(_unknown, details.method)))
         )
 
     async def _call(self, name: str, method: Method, _: Any, context: Any) -> bytes:
@@ -193,6 +196,10 @@ class GrpcServer:
         context.set_trailing_metadata((("x-request-id", request_id.decode()), *_advice(status)))
         return answer
 
+    async def _call_unknown(self, method: Method, _: Any, context: Any) -> None:
+        """Refuse, without an empty message before the status, which the client of a stream would take for an answer."""
+        await self._call("other", method, _, context)
+
     def _told(self, error: Exception, request_id: bytes) -> ServiceError:
         if isinstance(error, ServiceError):
             return error
@@ -202,7 +209,7 @@ class GrpcServer:
         return ServiceError("unexpected error; search the server's log for the x-request-id")
 
     def _record(self, name: str, status: int, request_id: bytes, seconds: float) -> None:
-        self._metrics.request(name, status, seconds)
+        self._metrics.request(name, status, seconds, infers=name == MODEL_INFER)
         if self._settings.access_log:
             extra = {"of_request": request_id.decode(), "method": "gRPC", "route": name, "status": status}
             access_log.info("%d", status, extra={**extra, "ms": round(seconds * 1e3, 2)})
@@ -214,7 +221,7 @@ class GrpcServer:
         return bytes(messages.ServerReadyResponse(ready=not self._draining.is_set()).SerializeToString())
 
     async def _metadata(self, _: bytes) -> bytes:
-        said = {"name": "digit-service", "version": __version__, "extensions": self._extensions}
+        said = {"name": "digit-service", "version": __version__, "extensions": EXTENSIONS}
         return bytes(messages.ServerMetadataResponse(**said).SerializeToString())
 
     async def _model_ready(self, data: bytes) -> bytes:
@@ -230,8 +237,23 @@ class GrpcServer:
         request = messages.parse(messages.ModelInferRequest, data)
         model = self._find(request.model_name, request.model_version)
         call = messages.read_infer(request, model.image_shape)
-        tensors = await model.infer(call.tensor, call.outputs)
-        return messages.write_infer(model.name, model.version, call, tensors)
+        tensors = await model.infer(call.tensor, [output.name for output in call.outputs])
+        return messages.write_infer(model.name, model.version, call, tensors, model.labels)
+
+    async def _model_config(self, data: bytes) -> bytes:
+        request = messages.parse(messages.ModelConfigRequest, data)
+        self._find(request.name, request.version)
+        return bytes(messages.ModelConfigResponse(config=self._config).SerializeToString())
+
+    async def _statistics(self, data: bytes) -> bytes:
+        request = messages.parse(messages.ModelStatisticsRequest, data)
+        model = self._find(request.name or self._inference.name, request.version)
+        return messages.write_statistics(await asyncio.to_thread(model_statistics, model.name, request.version or None))
+
+    async def _repository_index(self, data: bytes) -> bytes:
+        request = messages.parse(messages.RepositoryIndexRequest, data)
+        models = await asyncio.to_thread(self._index.entries, only_ready=request.ready)
+        return bytes(messages.RepositoryIndexResponse(models=models).SerializeToString())
 
     def _find(self, name: str, version: str) -> Inference:
         if (error := self._inference.missing(name, version or None)) is not None:
@@ -273,9 +295,11 @@ class GrpcServer:
 
 
 async def _unknown(method: str, _: bytes) -> bytes:
+    if (refused := refused_method(method.removeprefix(f"/{SERVICE}/"))) is not None:
+        raise refused
     raise Unimplemented(
         f"there is no method {method[:200]!r}; {SERVICE} has ServerLive, ServerReady, ServerMetadata, ModelReady, "
-        f"ModelMetadata and ModelInfer, {HEALTH} has Check and Watch"
+        f"ModelMetadata, ModelInfer, ModelConfig, ModelStatistics and RepositoryIndex, {HEALTH} has Check and Watch"
     )
 
 

@@ -29,7 +29,7 @@ class Inference:
         recogniser: answers.
 
     Attributes:
-        name, version: of the model.
+        name, version, labels: of the model.
         image_shape: height and width of `images`.
         metadata: of the model, as the protocol's JSON has it.
     """
@@ -37,7 +37,7 @@ class Inference:
     def __init__(self, recogniser: AsyncRecogniser) -> None:
         self._recogniser = recogniser
         manifest = recogniser.manifest
-        self.name, self.version = manifest.name, manifest.version
+        self.name, self.version, self.labels = manifest.name, manifest.version, manifest.labels
         self.image_shape = tuple(recogniser.session.image_shape)
         self._labels = None if is_plain(manifest.labels) else np.array([*manifest.labels, ""], object)  # -1: rejected
         label: list[TensorMetadata] = [{"name": "label", "datatype": "BYTES", "shape": [-1]}]

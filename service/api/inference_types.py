@@ -85,6 +85,9 @@ class OutputParameters(TypedDict, total=False):
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
     binary_data: bool
+    classification: Annotated[
+        int, Field(ge=0, description="how many of the best classes, as value:index:label; of probabilities and logits")
+    ]
 
 
 class WantedOutput(TypedDict):

@@ -79,7 +79,7 @@ class KServeV1Routes:
             Route(
                 "POST", f"{model}:predict", self.predict, "v1_predict", "inference", "Classify images and pictures",
                 {JSON: PredictAnswer}, {JSON: PredictBody},
-                errors=(RequestError, PayloadTooLarge, UndecodablePicture),
+                errors=(RequestError, PayloadTooLarge, UndecodablePicture), infers=True,
             ),
         ]  # fmt: skip
 

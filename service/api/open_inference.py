@@ -1,7 +1,8 @@
-"""The Open Inference Protocol's routes: server and model metadata, health, and infer."""
+"""The Open Inference Protocol's routes, and those of Triton's extensions that tell of the model."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -16,16 +17,19 @@ from service.api.inference_types import (
     Ready,
     ServerMetadata,
 )
+from service.api.model_config import ModelConfig
+from service.api.model_statistics import StatisticsAnswer, model_statistics
 from service.api.open_inference_wire import HEADER_LENGTH, parse_infer, write_infer
+from service.api.refusals import refused_path
 from service.contract import JSON, OCTETS
-from service.errors import NotFound, PayloadTooLarge, RequestError, UndecodablePicture
+from service.errors import PayloadTooLarge, RequestError, UndecodablePicture
 from service.gateway.messages import Reply, Request, json_reply
 from service.gateway.route import Route
 
 if TYPE_CHECKING:
     from service.api.inference import Inference
 
-EXTENSIONS = ("binary_tensor_data",)
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "statistics")
 _MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/.*)?", re.DOTALL)
 
 
@@ -34,11 +38,13 @@ class InferenceRoutes:
 
     Args:
         inference: answers.
+        config: of the model.
         extensions: what the server can do beside, for its metadata.
     """
 
-    def __init__(self, inference: Inference, extensions: Iterable[str] = ()) -> None:
+    def __init__(self, inference: Inference, config: ModelConfig, extensions: Iterable[str] = ()) -> None:
         self._inference = inference
+        self._config = config
         self._extensions = [*EXTENSIONS, *extensions]
 
     def routes(self) -> list[Route]:
@@ -56,6 +62,10 @@ class InferenceRoutes:
                 "GET", "/v2/health/ready", self.ready, "v2_ready", "health", "Whether it is ready for requests",
                 {JSON: Ready}, is_open=True, tells_readiness=True,
             ),
+            Route(
+                "GET", "/v2/models/stats", self.statistics, "v2_stats", "inference",
+                "What all models have done", {JSON: StatisticsAnswer},
+            ),
             *self._model_routes("model", model),
             *self._model_routes("versioned", f"{model}/versions/{self._inference.version}"),
         ]  # fmt: skip
@@ -70,6 +80,14 @@ class InferenceRoutes:
                 {JSON: ModelReady}, tells_readiness=True,
             ),
             Route(
+                "GET", f"{base}/config", self.config, f"{name}_config", "inference", "Triton's model configuration",
+                {JSON: ModelConfig},
+            ),
+            Route(
+                "GET", f"{base}/stats", self.version_statistics if "/versions/" in base else self.statistics,
+                f"{name}_stats", "inference", "What it has done, in all workers", {JSON: StatisticsAnswer},
+            ),
+            Route(
                 "POST", f"{base}/infer", self.infer, f"infer_{name}", "inference", "Classify tensors",
                 {JSON: InferAnswer, OCTETS: bytes}, {JSON: InferRequestBody, OCTETS: bytes},
                 headers={
@@ -77,12 +95,14 @@ class InferenceRoutes:
                         "Length of the JSON part, where binary tensors follow it.", "^[0-9]{1,9}$",
                     ),
                 },
-                errors=(RequestError, PayloadTooLarge, UndecodablePicture),
+                errors=(RequestError, PayloadTooLarge, UndecodablePicture), infers=True,
             ),
         ]  # fmt: skip
 
-    def missing(self, path: str) -> NotFound | None:
-        """Return the error for a path that names another model or version, or None."""
+    def missing(self, path: str) -> RequestError | None:
+        """Return the error for a path that is no route here: one of Triton's, or another model or version; or None."""
+        if (refused := refused_path(path)) is not None:
+            return refused
         found = _MODEL_PATH.fullmatch(path)
         return self._inference.missing(found[1], found[2]) if found else None
 
@@ -106,9 +126,22 @@ class InferenceRoutes:
         """Say that the model takes requests."""
         return json_reply({"name": self._inference.name, "ready": True})
 
+    async def config(self, _: Request) -> Reply:
+        """Model configuration."""
+        return json_reply(self._config)
+
+    async def statistics(self, _: Request) -> Reply:
+        """Statistics of all versions that have served."""
+        return json_reply(await asyncio.to_thread(model_statistics, self._inference.name))
+
+    async def version_statistics(self, _: Request) -> Reply:
+        """Statistics of the version that serves."""
+        version = self._inference.version
+        return json_reply(await asyncio.to_thread(model_statistics, self._inference.name, version))
+
     async def infer(self, request: Request) -> Reply:
         """Classify one input tensor: `images` as they are, or `pictures` through preprocessing."""
         model = self._inference
         call = parse_infer(await request.body(), request.headers.get(HEADER_LENGTH), model.image_shape)
         tensors = await model.infer(call.tensor, [output.name for output in call.outputs])
-        return write_infer(model.name, model.version, call, tensors)
+        return write_infer(model.name, model.version, call, tensors, model.labels)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
 from numpy.typing import NDArray
 
+from service.api.classes import PARAMETER, best_classes, class_count
 from service.api.layouts import from_nested
 from service.api.tensors import (
     DATATYPES,
+    RequestedOutput,
     Tensor,
     check_count,
     check_input,
@@ -31,13 +34,6 @@ from service.gateway.messages import Reply, json_reply
 
 HEADER_LENGTH = b"inference-header-content-length"
 OCTETS = b"application/octet-stream"
-
-
-class RequestedOutput(NamedTuple):
-    """One output that the caller wants, as JSON or as binary data."""
-
-    name: str
-    binary: bool
 
 
 class InferRequest(NamedTuple):
@@ -92,8 +88,9 @@ def write_infer(
     version: str,
     request: InferRequest,
     tensors: dict[str, NDArray[Any]],
+    labels: Sequence[str],
 ) -> Reply:
-    """Write the answer: the outputs asked for, in that order, each as JSON or binary as asked.
+    """Write the answer: the outputs asked for, in that order, each as JSON or binary; `labels` are the classes'.
 
     Raises:
         RequestError: an output that does not exist was asked for.
@@ -101,10 +98,12 @@ def write_infer(
     wanted = request.outputs or tuple(RequestedOutput(name, request.binary_output) for name in tensors)
     outputs: list[dict[str, Any]] = []
     binary: list[bytes] = []
-    for name, is_binary in wanted:
+    for name, is_binary, classes in wanted:
         tensor = tensors.get(name)
         if tensor is None:
             raise no_output(name, tensors)
+        if classes:
+            tensor = best_classes(tensor, classes, labels)
         output: dict[str, Any] = {"name": name, "datatype": DATATYPES[tensor.dtype.name], "shape": tensor.shape}
         if is_binary:
             binary.append(pack(tensor))
@@ -165,8 +164,9 @@ def _read_output(entry: object, default_binary: bool) -> RequestedOutput:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise RequestError(f"an output is {shown(entry)}, expected an object with a name")
     name = entry["name"]
-    parameters = _parameters(entry, f"output {name[:100]!r}", "binary_data")
-    return RequestedOutput(name, _flag(parameters, "binary_data", default=default_binary))
+    parameters = _parameters(entry, f"output {name[:100]!r}", "binary_data", PARAMETER)
+    binary = _flag(parameters, "binary_data", default=default_binary)
+    return RequestedOutput(name, binary, class_count(parameters.get(PARAMETER), name))
 
 
 def _list(content: dict[str, Any], key: str, *, required: bool = False) -> list[Any]:
@@ -180,8 +180,8 @@ def _list(content: dict[str, Any], key: str, *, required: bool = False) -> list[
     return value
 
 
-def _parameters(content: dict[str, Any], owner: str, known: str) -> dict[str, Any]:
-    """Return the parameters of a request, an input or an output, of which one is known.
+def _parameters(content: dict[str, Any], owner: str, *known: str) -> dict[str, Any]:
+    """Return the parameters of a request, an input or an output, of which some are known.
 
     Raises:
         RequestError: another one is there.
@@ -191,7 +191,7 @@ def _parameters(content: dict[str, Any], owner: str, known: str) -> dict[str, An
         return {}
     if not isinstance(parameters, dict):
         raise RequestError(f"'parameters' is {shown(parameters)}, expected an object")
-    check_parameters(parameters, owner, known)
+    check_parameters(parameters, owner, *known)
     return parameters
 
 

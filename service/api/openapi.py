@@ -32,13 +32,17 @@ class Description:
         routes: all others.
         known: what only the model and the settings know (service/api/schemas.py).
         has_keys: whether there are API keys.
+        root_path: below which a proxy has the service.
     """
 
-    def __init__(self, routes: Sequence[Route], known: Mapping[str, Json], *, has_keys: bool) -> None:
+    def __init__(
+        self, routes: Sequence[Route], known: Mapping[str, Json], *, has_keys: bool, root_path: str = ""
+    ) -> None:
         self.route = Route(
             "GET", "/docs.json", self._answer, "docs", "page", "This document", {JSON: Any}, is_open=True
         )
-        self._reply = cache(lambda: json_reply(describe([*routes, self.route], known, has_keys=has_keys)))
+        servers: Json = {"servers": [{"url": root_path}]} if root_path else {}
+        self._reply = cache(lambda: json_reply(describe([*routes, self.route], known, has_keys=has_keys) | servers))
 
     async def _answer(self, _: Request) -> Reply:
         return await asyncio.get_running_loop().run_in_executor(None, self._reply)
@@ -86,7 +90,7 @@ def _operation(route: Route, schemas: Mapping[str, Json]) -> Json:
     }
     if route.body is not None:
         operation["requestBody"] = {
-            "required": True,
+            "required": route.needs_body,
             "content": _content(f"body {route.name}", route.body, schemas),
         }
     parameters = [("header", *each) for each in (route.headers or {}).items()]

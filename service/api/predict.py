@@ -75,12 +75,12 @@ class PictureRoutes:
         return [
             Route(
                 "POST", "/predict", self.predict, "predict", "pictures", "Classify one picture",
-                {JSON: PredictionAnswer}, ONE_PICTURE, errors=PICTURE_ERRORS,
+                {JSON: PredictionAnswer}, ONE_PICTURE, errors=PICTURE_ERRORS, infers=True,
             ),
             Route(
                 "POST", "/predict_batch", self.predict_batch, "predict_batch", "pictures",
                 "Classify pictures, each by itself", {JSON: PredictionsAnswer}, MANY_PICTURES,
-                errors=(RequestError, PayloadTooLarge, UnsupportedType),
+                errors=(RequestError, PayloadTooLarge, UnsupportedType), infers=True,
             ),
         ]  # fmt: skip
 

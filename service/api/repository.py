@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 from typing_extensions import TypedDict
@@ -25,15 +25,6 @@ from service.model.session import DigitSession
 logger = logging.getLogger("bentoml.service.repository")
 
 LOOK_S = 0.5  # how often a worker looks whether another one has changed the version
-
-
-class VersionState(TypedDict):
-    """One version, and whether it is served."""
-
-    name: str
-    version: str
-    state: Literal["READY", "UNAVAILABLE"]
-    reason: str
 
 
 class LoadParameters(TypedDict, total=False):
@@ -88,29 +79,14 @@ class Repository:
         self._refused: str | None = None  # a version in the file that could not be loaded: not tried twice a second
 
     def routes(self) -> list[Route]:
-        """Return the routes of the repository."""
+        """Return the route that changes the version; service/api/model_index.py lists them."""
         path = f"/v2/repository/models/{self._name}/load"
         return [
-            Route(
-                "POST", "/v2/repository/index", self.index, "index", "operations", "List the versions",
-                {JSON: list[VersionState]},
-            ),
             Route(
                 "POST", path, self.load, "load", "operations", "Change to another version",
                 {JSON: LoadAnswer}, {JSON: LoadRequest}, errors=(RequestError, PayloadTooLarge, NotFound),
             ),
         ]  # fmt: skip
-
-    async def index(self, _: Request) -> Reply:
-        """List the versions, and which of them serves."""
-        return json_reply(
-            [
-                {"name": self._name, "version": version, "state": "READY", "reason": ""}
-                if version == self._version
-                else {"name": self._name, "version": version, "state": "UNAVAILABLE", "reason": "not loaded"}
-                for version in versions_of(self._folder)
-            ]
-        )
 
     async def load(self, request: Request) -> Reply:
         """Serve the version that `{"parameters": {"version": "1"}}` names, or else the highest.

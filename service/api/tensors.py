@@ -19,7 +19,7 @@ DATATYPES = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}
 _INSIDE = "send and receive each tensor in the request and the answer themselves"
 _NO_STATE = "the model keeps nothing from one request to the next, so leave it out"
 REFUSED = {
-    "classification": "leave class_count out and take the best classes from 'probabilities'",
+    "classification": "ask for the best classes of an output, by its own class_count",
     "shared_memory_region": _INSIDE,
     "shared_memory_byte_size": _INSIDE,
     "shared_memory_offset": _INSIDE,
@@ -30,6 +30,14 @@ REFUSED = {
     "timeout": "DIGITS_TIMEOUT_S bounds every request, so leave it out and end the request from your side",
 }
 NOTHING = (None, 0, "", False)
+
+
+class RequestedOutput(NamedTuple):
+    """One output that the caller wants: as JSON or as binary data, itself (0) or so many of its best classes."""
+
+    name: str
+    binary: bool = False
+    classes: int = 0
 
 
 class InputTensor(NamedTuple):
@@ -88,17 +96,16 @@ def check_input(name: object, datatype: object, shape: object, image_shape: tupl
     return InputTensor(name, datatype, shape, image_shape)
 
 
-def check_parameters(parameters: Mapping[str, Any], owner: str, known: str | None) -> None:
-    """Accept the known parameter, and others whose value has no effect.
+def check_parameters(parameters: Mapping[str, Any], owner: str, *known: str) -> None:
+    """Accept the known parameters, and others whose value has no effect.
 
     Raises:
         RequestError: another one is there. To ignore it would be to answer another question than the caller's.
     """
     for name, value in parameters.items():
-        if name == known or (name in REFUSED and value in NOTHING):
+        if name in known or (name in REFUSED and value in NOTHING):
             continue
-        only = f"; {known!r} is the only one here" if known else ""
-        remedy = REFUSED.get(name, f"leave it out{only}")
+        remedy = REFUSED.get(name, f"leave it out; what there is here is {_one_of(known)}")
         raise RequestError(f"{owner} has the parameter {name[:100]!r}, which this server does not support: {remedy}")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from service.errors import MethodNotAllowed, NotFound, Overloaded, ServiceError
+from service.errors import MethodNotAllowed, NotFound, Overloaded, RequestError, ServiceError
 from service.gateway.access import Keys, Origins, request_id_of
 from service.gateway.coding import PAYS, compressed
 from service.gateway.deadline import Deadline
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("bentoml.service.gateway")  # below BentoML's logger, whose handlers are configured
 access_log = logging.getLogger("bentoml.service.access")
 
-Missing = Callable[[str], NotFound | None]
+Missing = Callable[[str], RequestError | None]
 
 NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 
@@ -56,13 +56,14 @@ class Draining(Overloaded):
 class _Path(NamedTuple):
     """A path's handlers by method, whether it needs an API key, and whether it reports readiness.
 
-    The `operators` methods need another key.
+    The `operators` methods need another key; the `infers` methods ask the model.
     """
 
     methods: dict[str, Handler]
     needs_key: bool
     tells_readiness: bool
     operators: set[str]
+    infers: set[str]
 
 
 class Door(Protocol):
@@ -87,6 +88,7 @@ class Gateway:
         doors: other ports, closed at the end.
         limits: on bodies, which the doors share.
         is_last: tells whether nobody will listen on them when this process has ended.
+        forget_address: called before they close for good: clients are to find them no more.
     """
 
     def __init__(self, inner: ASGIApp, settings: Settings) -> None:
@@ -95,6 +97,8 @@ class Gateway:
         self.doors: list[Door] = []
         self.limits = BodyLimits(settings.max_body_bytes, settings.max_held_bytes)
         self.is_last: Callable[[], bool] = lambda: settings.workers == 1
+        self.forget_address: Callable[[], None] = lambda: None
+        self._root = settings.root_path or ""
         self._settings = settings
         self._timeout_s = settings.timeout_s
         self._pace = PaceLimits(settings.body_s, settings.body_pause_s, settings.body_kib_s)
@@ -119,10 +123,12 @@ class Gateway:
             if route.ends_open:
                 self._ending[route.path.rpartition("/")[0]] = route.path
             needs_key = bool(self._keys) and not route.is_open
-            path = self._routes.setdefault(route.path, _Path({}, needs_key, route.tells_readiness, set()))
+            path = self._routes.setdefault(route.path, _Path({}, needs_key, route.tells_readiness, set(), set()))
             path.methods[route.method] = route.handler
             if route.is_operators:
                 path.operators.add(route.method)
+            if route.infers:
+                path.infers.add(route.method)
         self._metrics = metrics
         self._missing = missing
         if CLOSE in self._always:
@@ -157,6 +163,8 @@ class Gateway:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, self.limits)
         started = perf_counter()
+        if self._root and (request.path + "/").startswith(self._root + "/"):  # a proxy may have taken it off, or not
+            request.path = request.path[len(self._root) :]
         route = self._routes.get(request.path) or self._like(request)
         request_id = request.id = request_id_of(request.headers)
         try:
@@ -199,6 +207,8 @@ class Gateway:
 
     def _find(self, route: _Path | None, request: Request) -> Handler:
         method = request.method
+        if not request.path and method in ("GET", "HEAD"):
+            return self._to_root
         if route is None:
             if self._keys:
                 self._keys.check(request.headers)
@@ -217,6 +227,11 @@ class Gateway:
         allowed = ", ".join(_allowed(route))
         raise MethodNotAllowed(f"{request.path} does not take {method[:20]}, expected {allowed}", allowed)
 
+    async def _to_root(self, request: Request) -> Reply:
+        """Lead from `/digits` to `/digits/`: the page's links are relative to it."""
+        query = request.scope.get("query_string", b"")
+        return Reply(308, b"", headers=((b"location", self._root.encode() + b"/" + (query and b"?" + query)),))
+
     async def _preflight(self, request: Request) -> Reply:
         return self._origins.preflight(_allowed(self._routes[request.path]))
 
@@ -227,7 +242,8 @@ class Gateway:
         name = request.path if route is not None else "other"
         status = 499 if reply is None else reply.status  # 499: the client left, as nginx counts it
         if self._metrics is not None:
-            self._metrics.request(name, status, seconds)
+            infers = route is not None and request.method in route.infers
+            self._metrics.request(name, status, seconds, infers=infers)
         if self._settings.access_log:
             access_log.info(
                 "%d",

@@ -52,6 +52,8 @@ class Route:
         is_open: needs no API key.
         is_operators: needs a key of those who run the service, and no other key opens it.
         tells_readiness: says 503 while the server drains.
+        needs_body: there must be one, where `body` is not None.
+        infers: asks the model; counted as its work (service/telemetry/activity.py).
     """
 
     method: str
@@ -69,6 +71,8 @@ class Route:
     is_open: bool = False
     is_operators: bool = False
     tells_readiness: bool = False
+    needs_body: bool = True
+    infers: bool = False
 
     @property
     def ends_open(self) -> bool:

@@ -29,9 +29,9 @@ def drop_new(listener: socket.socket) -> None:
     """Make the kernel ignore new connections, for all processes that share the socket.
 
     Their clients send the SYN again a second later, and find a successor or a closed port. Without this, one that
-    comes between the last accept and the close of the socket is reset.
+    comes between the last accept and the close of the socket is reset. A Unix socket has no SYN: its file is removed.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or listener.family == socket.AF_UNIX:
         return
     program = ctypes.create_string_buffer(_DROP_SYN, len(_DROP_SYN))
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,11 +11,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.server.listening import address, bind, bind_file
 from service.server.metric_files import MetricFiles
 from service.server.supervisor import StartError, Supervisor, say
 
-BACKLOG = 2048
-EVERY_ADDRESS = {"0.0.0.0", "::", ""}  # noqa: S104 - compared with, not listened on
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - often writable where nothing else is
 # glibc gives each thread an arena of its own, which never shrinks; two are plenty for a few threads.
 WORKER_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "BENTOML_DO_NOT_TRACK": "True"}
@@ -29,6 +27,10 @@ class Options:
     host: str
     port: int
     workers: int
+    uds: str | None
+    certificate: str | None
+    key: str | None
+    root_path: str | None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,57 +38,88 @@ def main(arguments: list[str] | None = None) -> int:
     _open_standard_streams()
     options = parse(arguments)
     os.environ.update({name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()})
-    os.environ["DIGITS_WORKERS"] = str(options.workers)
+    _hand_down(options)
     try:
         _refuse_windows()
+        scheme = _check_certificate(options)
         raise_file_limit()
         with ExitStack() as stack:
-            listener = stack.enter_context(bind(options.host, options.port))
+            listening: tuple[str, ...] = ()
+            if options.uds is None:
+                listener = stack.enter_context(bind(options.host, options.port))
+                where = address(options.host, listener.getsockname()[1], scheme)
+            else:
+                listener, file = bind_file(options.uds)
+                stack.enter_context(listener)
+                stack.callback(file.remove)
+                listening = ("--file", file.write())
+                where = f"{scheme}+unix://{options.uds}, which owner and group may write to"
             files = stack.enter_context(metric_files(options.workers))
-            greeting = f"listening on {address(options.host, listener.getsockname()[1])}"
-            return Supervisor(options.workers, listener, files, greeting).run()
+            return Supervisor(options.workers, listener, files, f"listening on {where}", listening).run()
     except StartError as error:
         say(f"error: {error}")
         return 1
 
 
 def parse(arguments: list[str] | None = None) -> Options:
-    """Read the command line; PORT and DIGITS_WORKERS are the defaults of --port and --workers."""
+    """Read the command line; variables are the defaults: PORT, and DIGITS_ with the name of the option."""
     parser = argparse.ArgumentParser(prog="python -m service", description="Serve handwritten digits over HTTP.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1; :: is every one)")
     port = os.environ.get("PORT") or 3000
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--port", type=int, default=port, help="port to listen on (PORT, or 3000); 0 takes any free one")
+    where.add_argument("--uds", default=_set("UDS"), metavar="PATH", help="Unix socket to listen on, and on no port")
+    parser.add_argument("--workers", type=int, default=_set("WORKERS") or 1, help="processes (1)")
+    parser.add_argument("--ssl-certfile", default=_set("SSL_CERTFILE"), metavar="PEM", help="speak TLS by this")
+    parser.add_argument("--ssl-keyfile", default=_set("SSL_KEYFILE"), metavar="PEM", help="its key (in the same file)")
     parser.add_argument(
-        "--port", type=int, default=port, help="port to listen on (PORT, or 3000); 0 takes any free one"
+        "--root-path", default=_set("ROOT_PATH"), metavar="PATH", help="below which a proxy has the service, as /digits"
     )
-    parser.add_argument("--workers", type=int, default=os.environ.get("DIGITS_WORKERS") or 1, help="processes (1)")
     options = parser.parse_args(arguments)
     if not 0 <= options.port <= 65535:
         parser.error(f"argument --port: {options.port} is not between 0 and 65535")
     if not 1 <= options.workers <= 256:
         parser.error(f"argument --workers: {options.workers} is not between 1 and 256")
-    return Options(options.host, options.port, options.workers)
+    if options.ssl_keyfile and not options.ssl_certfile:
+        parser.error("argument --ssl-keyfile: there is no certificate to it; add --ssl-certfile")
+    return Options(
+        options.host,
+        options.port,
+        options.workers,
+        options.uds,
+        options.ssl_certfile,
+        options.ssl_keyfile,
+        options.root_path,
+    )
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Open the listening socket; port 0 takes any free one, and `::` answers IPv4 as well.
+def _set(name: str) -> str | None:
+    return os.environ.get(f"DIGITS_{name}") or None
 
-    Raises:
-        StartError: the port is taken, or the address is not ours to bind.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    both = host == "::" and socket.has_dualstack_ipv6()
+
+def _hand_down(options: Options) -> None:
+    """Let the workers see by their settings what the command line says."""
+    said = {
+        "WORKERS": str(options.workers),
+        "UDS": options.uds,
+        "SSL_CERTFILE": options.certificate,
+        "SSL_KEYFILE": options.key,
+        "ROOT_PATH": options.root_path,
+    }
+    os.environ.update({f"DIGITS_{name}": value for name, value in said.items() if value is not None})
+
+
+def _check_certificate(options: Options) -> str:
+    """Return the scheme of the URL; the workers load the certificate, here it is only tried."""
+    if options.certificate is None:
+        return "http"
+    from service.server.tls import CertificateError, server_context  # noqa: PLC0415 - 5 MiB that plain HTTP saves
+
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StartError(f"cannot listen on {host} port {port}: {reason}; choose others by --host and --port") from None
-
-
-def address(host: str, port: int) -> str:
-    """Return the URL at which a browser on this machine finds the service."""
-    if host in EVERY_ADDRESS:
-        return f"every address, http://localhost:{port}"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        server_context(Path(options.certificate), Path(options.key) if options.key else None)
+    except CertificateError as error:
+        raise StartError(str(error)) from None
+    return "https"
 
 
 @contextmanager

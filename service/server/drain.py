@@ -101,6 +101,7 @@ class Drain:
         doubles = [socket.socket(fileno=os.dup(number)) for number in numbers]
         is_last = self._gateway.is_last()
         if is_last:
+            self._gateway.forget_address()
             for double in doubles:
                 drop_new(double)
             await asyncio.sleep(HANDSHAKE_S)
@@ -116,7 +117,9 @@ class Drain:
             double.close()
         for accepted in waiting:
             await loop.connect_accepted_socket(
-                lambda: GuardedConnection(server.config, server.server_state, server.lifespan.state, loop), accepted
+                lambda: GuardedConnection(server.config, server.server_state, server.lifespan.state, loop),
+                accepted,
+                ssl=server.config.ssl,
             )
 
 

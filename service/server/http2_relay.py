@@ -25,9 +25,12 @@ logger = logging.getLogger("bentoml.service.http2_relay")
 HEAD_BYTES = 9  # of a frame, of which the first three are the length of the rest
 # Length 8, type 7, no flags, stream 0; then the last stream that is answered (any), and the error code (none).
 GOAWAY = b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + b"\x7f\xff\xff\xff" + b"\x00\x00\x00\x00"
+# Length 8, type 6, no flags or ACK, stream 0; then 8 bytes of the sender's choice.
+PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"
+PING_ACK = b"\x00\x00\x08\x06\x01\x00\x00\x00\x00"
 HANDSHAKE_S = 0.1  # for connections whose handshake has begun
-QUIET_S = 3.0
 STEP_S = 0.02
+QUIET_STEPS = 150  # three seconds, not by the clock: a process that was not scheduled has heard nobody meanwhile
 
 
 class FrameEnds:
@@ -81,12 +84,19 @@ class _End(asyncio.Protocol):
 
 
 class _Client(_End):
-    """The client's side; joined to the server's side as soon as that is open."""
+    """The client's side; joined to the server's side as soon as that is open.
+
+    Attributes:
+        knows: it has acknowledged the PING behind GOAWAY: all calls it began have arrived, and it begins no more.
+    """
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
         self._frames = FrameEnds()
         self._goodbye = False
+        self._acknowledgement = PING_ACK + secrets.token_bytes(8)
+        self._tail = b""  # what came last, in case an acknowledgement was cut
+        self.knows = False
         self._early: list[bytes] = []  # what came before the join
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -100,7 +110,10 @@ class _Client(_End):
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
-        self._relay.heard_at = asyncio.get_running_loop().time()
+        self._relay.has_heard = True
+        if self._relay.says_goodbye and not self.knows:
+            self._tail = self._tail[-len(self._acknowledgement) + 1 :] + data
+            self.knows = self._acknowledgement in self._tail
         if self.other is not None:
             self.other.transport.write(data)
         else:
@@ -141,10 +154,10 @@ class _Client(_End):
             self.say_goodbye()
 
     def say_goodbye(self) -> None:
-        """Send GOAWAY, now or at the end of the frame."""
+        """Send GOAWAY and PING, now or at the end of the frame."""
         self._goodbye = not self._frames.at_end
         if self._frames.at_end and not self.transport.is_closing():
-            self.transport.write(GOAWAY)
+            self.transport.write(GOAWAY + PING + self._acknowledgement[len(PING_ACK) :])
 
 
 class _Server(_End):
@@ -164,7 +177,8 @@ class Relay:
         target: where that server is to listen, as gRPC writes addresses.
         path: the same, as sockets take it.
         clients: the open connections.
-        heard_at: when any of them last sent something, by the event loop's clock.
+        has_heard: any of them has sent something since this was last set to False.
+        says_goodbye: clients are being sent away.
     """
 
     def __init__(self) -> None:
@@ -177,7 +191,8 @@ class Relay:
             self.path = str(Path(self._folder.name) / "socket")
             self.target = f"unix:{self.path}"
         self.clients: set[_Client] = set()
-        self.heard_at = 0.0
+        self.has_heard = False
+        self.says_goodbye = False
 
     async def open(self, listener: socket.socket, backlog: int) -> None:
         """Begin to take connections."""
@@ -188,7 +203,7 @@ class Relay:
     async def send_away(self, limit_s: float) -> None:
         """Accept no more connections and send GOAWAY on the open ones; return when they are closed, or after the limit.
 
-        Clients that do not go, and have sent nothing for QUIET_S, are waited for no longer.
+        Clients that know and do not go, as they wait for answers, are waited for no longer once all are quiet.
         What the kernel has accepted is taken too. New connections are held off meanwhile: when their clients try again,
         the kernel gives them to another process that listens on the port, if there is one.
         """
@@ -201,12 +216,14 @@ class Relay:
         for accepted in accept_all(double):
             await loop.connect_accepted_socket(self._client, accepted)
         double.close()
+        self.says_goodbye = True
         for client in list(self.clients):
             client.say_goodbye()
-        ends_at = loop.time() + limit_s
-        self.heard_at = loop.time()
-        while self.clients and loop.time() < min(ends_at, self.heard_at + QUIET_S):  # noqa: ASYNC110 - the limit needs a clock anyway
+        ends_at, quiet = loop.time() + limit_s, 0
+        while self.clients and loop.time() < ends_at and quiet < QUIET_STEPS:
             await asyncio.sleep(STEP_S)
+            quiet = 0 if self.has_heard or not all(client.knows for client in self.clients) else quiet + 1
+            self.has_heard = False
 
     def close(self) -> None:
         """Remove the socket file, if there is one."""

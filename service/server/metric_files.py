@@ -20,8 +20,9 @@ SIZES = {
     "gauge_livemax": 64 * KIB,
     "gauge_livesum": 64 * KIB,
     "gauge_max": 64 * KIB,
+    "summary": 64 * KIB,
 }
-LASTING = ("counter", "histogram", "gauge_max")  # what a worker leaves to its successor
+LASTING = ("counter", "histogram", "gauge_max", "summary")  # what a worker leaves to its successor
 
 
 class MetricFiles:

@@ -60,13 +60,22 @@ class Supervisor:
         listener: the socket, which the workers inherit.
         files: where the workers count.
         greeting: said when the first worker is ready.
+        listening: further arguments of a worker, of the socket.
     """
 
-    def __init__(self, workers: int, listener: socket.socket, files: MetricFiles, greeting: str) -> None:
+    def __init__(
+        self,
+        workers: int,
+        listener: socket.socket,
+        files: MetricFiles,
+        greeting: str,
+        listening: tuple[str, ...] = (),
+    ) -> None:
         self._count = workers
         self._listener = listener
         self._files = files
         self._greeting = greeting
+        self._listening = listening
         self._workers: list[Worker] = []
         self._deaths: dict[int, int] = {}
         self._due: list[tuple[float, int]] = []
@@ -155,6 +164,7 @@ class Supervisor:
         command = [
             *(sys.executable, "-m", "service.server.worker", "--number", str(number)),
             *("--socket", str(self._listener.fileno()), "--supervisor", str(theirs.fileno())),
+            *self._listening,
             *(("--slot", str(slot)) if slot is not None else ()),
         ]
         process = subprocess.Popen(  # noqa: S603 - our own module

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.contract import Rejection
+from service.telemetry import activity
 from service.telemetry.drift import RECENT, DriftWindow, add_drift
 
 if TYPE_CHECKING:
@@ -40,20 +41,28 @@ class Metrics:
     def __init__(self, manifest: Manifest, provider: str) -> None:
         # Not at the top: prometheus_client chooses between one process and several when it is first imported, by a
         # variable that BentoML's worker sets at its start.
-        from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415
+        from prometheus_client import Counter, Gauge, Histogram, Summary  # noqa: PLC0415
 
         self._seconds = Histogram(
             "digits_request_seconds", "Time to the answer, seconds", ["route", "status"], buckets=SECONDS
         )
-        self._images = Histogram("digits_batch_images", "Images in one run of the network", buckets=IMAGES)
-        self._queue = Histogram(
-            "digits_queue_seconds",
-            "How long the oldest image of a batch waited for the network, seconds",
-            buckets=SHORT,
-        )
-        self._run = Histogram("digits_run_seconds", "One run of the network, seconds", buckets=SHORT)
-        self._picture = Histogram(
-            "digits_picture_seconds", "Decoding and preparing one image file, seconds", buckets=SHORT
+        by = ["version"]
+        self._by_version: dict[str, Any] = {
+            activity.IMAGES: Histogram(activity.IMAGES, "Images in one run of the network", by, buckets=IMAGES),
+            activity.QUEUE: Histogram(
+                activity.QUEUE,
+                "How long the oldest image of a batch waited for the network, seconds",
+                by,
+                buckets=SHORT,
+            ),
+            activity.RUN: Histogram(activity.RUN, "One run of the network, seconds", by, buckets=SHORT),
+            activity.PICTURE: Histogram(
+                activity.PICTURE, "Decoding and preparing one image file, seconds", by, buckets=SHORT
+            ),
+            activity.LAST: Gauge(activity.LAST, "When the network ran last", by, multiprocess_mode="max"),
+        }
+        self._inferences = Summary(
+            activity.INFERENCES, "Time to the answer of a request for inference, seconds", [*by, "outcome"]
         )
         self._confidence = Histogram(
             "digits_confidence", "Confidence of answers that name a digit", buckets=CONFIDENCES
@@ -85,22 +94,31 @@ class Metrics:
         self._predictions = [self._answers.labels(label) for label in manifest.labels]
         self._bound_info = self._info.labels(manifest.name, manifest.version, provider)
         self._bound_info.set(1)
+        self._images, self._queue, self._run, self._picture, self._last = (
+            metric.labels(manifest.version) for metric in self._by_version.values()
+        )
+        self._success, self._fail = (
+            self._inferences.labels(manifest.version, outcome) for outcome in (activity.SUCCESS, activity.FAIL)
+        )
         self._statistics = manifest.statistics
         self._window = DriftWindow(manifest.statistics) if manifest.statistics else None
         self._publishing = None
 
-    def request(self, route: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
+    def request(self, route: str, status: int, seconds: float, *, infers: bool = False) -> None:
+        """Count one answered request; `infers` says whether it asked for inference."""
         bound = self._routes.get((route, status))
         if bound is None:  # looking the labels up costs more than counting
             bound = self._routes[route, status] = self._seconds.labels(route, str(status))
         bound.observe(seconds)
+        if infers:
+            (self._success if status < 400 else self._fail).observe(seconds)
 
-    def batch(self, statistics: BatchStatistics) -> None:
+    def batch(self, one: BatchStatistics) -> None:
         """Count one run of the network."""
-        self._images.observe(statistics.images)
-        self._queue.observe(statistics.queue_s)
-        self._run.observe(statistics.run_s)
+        self._images.observe(one.images)
+        self._queue.observe(one.queue_s)
+        self._run.observe(one.run_s)
+        self._last.set_to_current_time()
 
     def picture(self, seconds: float) -> None:
         """Count one picture that was decoded and prepared, or could not be."""

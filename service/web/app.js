@@ -148,4 +148,4 @@ $("open").accept = $("camera").accept = ACCEPT;
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => pad.redraw());
 $("photo").hidden = navigator.maxTouchPoints === 0; // only there does `capture` open a camera
 $("unless").hidden = !TAKES_FEEDBACK;
-$("origin").textContent = location.origin;
+$("origin").textContent = new URL(".", location.href).href.replace(/\/$/, "");

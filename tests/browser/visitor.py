@@ -77,7 +77,7 @@ class Visit:
 
     def abroad(self) -> list[str]:
         """Return the addresses of requests to any other origin than the service's."""
-        return [url for url in self.requests if not url.startswith((self.origin + "/", "blob:" + self.origin, "data:"))]
+        return [url for url in self.requests if not url.startswith((self.origin + "/", "blob:", "data:"))]
 
 
 class Visits:

@@ -30,6 +30,17 @@ with triton.InferenceServerClient(address) as client:
     assert [output.name for output in answer.get_response().outputs] == ["digit", "probabilities"]
     assert (answer.as_numpy("probabilities").argmax(1) == answer.as_numpy("digit")).all()
     np.testing.assert_allclose(answer.as_numpy("probabilities").sum(1), 1, atol=1e-5)
+    best = [triton.InferRequestedOutput(name, class_count=2) for name in ("probabilities", "logits")]
+    classes = client.infer("digits", [given], outputs=best, headers=key)
+    for name in ("probabilities", "logits"):
+        found = classes.as_numpy(name)
+        assert found.shape == (5, 2)
+        for row, scores in zip(found, client.infer("digits", [given], headers=key).as_numpy(name), strict=True):
+            first, second = np.argsort(-scores)[:2]
+            assert [text.decode() for text in row] == [
+                f"{scores[first]:f}:{first}:{first}",
+                f"{scores[second]:f}:{second}:{second}",
+            ]
     picture = triton.InferInput("pictures", [1], "BYTES")
     picture.set_data_from_numpy(files)
     seen = client.infer("digits", [picture], headers=key)

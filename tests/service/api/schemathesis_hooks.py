@@ -54,4 +54,7 @@ def map_case(context: Any, case: Any) -> Any:  # noqa: ARG001 - the hook is call
             else:
                 tensor |= {"shape": [count]}
             case.body = {**case.body, "inputs": [tensor]}
+            for output in case.body.get("outputs", []):
+                if output["name"] not in ("probabilities", "logits"):
+                    output.get("parameters", {}).pop("classification", None)
     return case

@@ -13,6 +13,7 @@ import pytest
 from grpc_calls import bars, images_request
 
 from service.api import grpc_messages as messages
+from service.api.tensors import RequestedOutput
 from service.errors import RequestError
 
 SHAPE = (28, 28)
@@ -24,6 +25,11 @@ def typed(name: str, datatype: str, shape: list[int], **contents: Any) -> Any:
     request = messages.ModelInferRequest(model_name="digits")
     request.inputs.add(name=name, datatype=datatype, shape=shape, contents=contents)
     return request
+
+
+def wanted(*names: str) -> tuple[RequestedOutput, ...]:
+    """Outputs as they are."""
+    return tuple(RequestedOutput(name) for name in names)
 
 
 def test_raw_and_typed_images_are_the_same() -> None:
@@ -140,7 +146,7 @@ def _made_up(request: Any) -> None:
         (_too_few, "783 values in uint_contents, expected 784"),
         (_outputs, "17 entries, at most 16"),
         (_parameter, "'shared_memory_region', which this server does not support"),
-        (_class_count, "'classification', which this server does not support"),
+        (_class_count, "'digit' has no scores to choose the best 3 classes by"),
         (_made_up, "'colour', which this server does not support"),
     ],
 )
@@ -159,7 +165,7 @@ def test_parameters_that_ask_for_nothing_pass() -> None:
     request.parameters["sequence_id"].int64_param = 0
     request.parameters["priority"].uint64_param = 0
     request.outputs.add(name="digit").parameters["binary_data"].bool_param = True
-    assert messages.read_infer(request, SHAPE).outputs == ("digit",)
+    assert messages.read_infer(request, SHAPE).outputs == wanted("digit")
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"\x0a\x02\xff\xfe", b"\x0a\xff\xff\xff\xff\x0f", b"\x12" * 99])
@@ -177,8 +183,8 @@ def test_the_answer_has_the_form_of_the_question(raw: bool) -> None:
         "digit": np.array([-1]),
         "rejected": np.array(["unsure"], object),
     }
-    call = messages.InferCall("a", bars(1), ("rejected", "digit", "probabilities"), raw)
-    answer = messages.ModelInferResponse.FromString(messages.write_infer("digits", "1", call, tensors))
+    call = messages.InferCall("a", bars(1), wanted("rejected", "digit", "probabilities"), raw)
+    answer = messages.ModelInferResponse.FromString(messages.write_infer("digits", "1", call, tensors, "01"))
     assert [(one.name, one.datatype, list(one.shape)) for one in answer.outputs] == [
         ("rejected", "BYTES", [1]),
         ("digit", "INT64", [1]),
@@ -197,7 +203,7 @@ def test_the_answer_has_the_form_of_the_question(raw: bool) -> None:
         assert list(digit.int64_contents) == [-1]
         assert list(probabilities.fp32_contents) == [0.25, 0.75]
     with pytest.raises(RequestError, match="no output 'nothing', expected some of"):
-        messages.write_infer("digits", "1", call._replace(outputs=("nothing",)), tensors)
+        messages.write_infer("digits", "1", call._replace(outputs=wanted("nothing")), tensors, "01")
 
 
 def test_the_compiled_messages_are_those_of_their_sources(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_errors_say_what_http_says(calls: Calls, keyed: tuple[Server, int]) -> N
     letters = images_request(bars(1))
     letters.model_name = "letters"
     assert calls.refusal(letters) == (Code.NOT_FOUND, post("/v2/models/letters/infer").json()["error"])
-    code, said = calls.refusal(b"", INFERENCE + "ModelStatistics")
+    code, said = calls.refusal(b"", INFERENCE + "ModelTrain")
     assert code == Code.UNIMPLEMENTED
     assert "ModelInfer" in said
 

@@ -142,15 +142,13 @@ def test_nvidias_client_may_write_images_in_any_layout_and_type(
 
 
 def test_nvidias_client_is_told_what_is_not_done(server: Server) -> None:
-    """Classification, shared memory, sequences, priority and timeout are refused by name, never answered without."""
+    """Shared memory, sequences, priority and timeout are refused by name, never answered without."""
     with triton.InferenceServerClient(server.url.removeprefix("http://")) as client:
         given = triton.InferInput("images", [1, 28, 28], "UINT8")
         given.set_data_from_numpy(strokes(1))
-        classes = triton.InferRequestedOutput("probabilities", class_count=3)
         memory = triton.InferRequestedOutput("probabilities")
         memory.set_shared_memory("region", 40)
         for options, name in (
-            ({"outputs": [classes]}, "classification"),
             ({"outputs": [memory]}, "shared_memory_region"),
             ({"sequence_id": 3}, "sequence_id"),
             ({"priority": 1}, "priority"),
@@ -242,7 +240,7 @@ def test_pictures_and_predict_agree_and_one_image_equals_its_place_in_a_batch(ht
         ("/v2/models/letters/infer", b"{}", 404, "no model 'letters'"),
         ("/v2/models/digits/versions/2/infer", b"{}", 404, "no version '2'"),
         ("/v2/models/digits/infer", b"no json", 400, "not JSON"),
-        ("/v2/models/digits/stats", b"{}", 404, "no route"),
+        ("/v2/models/digits/layers", b"{}", 404, "no route"),
         (
             "/v2/models/digits/infer",
             json.dumps(

@@ -13,10 +13,10 @@ from service.api.open_inference_wire import (
     HEADER_LENGTH,
     OCTETS,
     InferRequest,
-    RequestedOutput,
     parse_infer,
     write_infer,
 )
+from service.api.tensors import RequestedOutput
 from service.errors import RequestError
 
 SHAPE = (28, 28)
@@ -126,7 +126,6 @@ TRITONS = {
     "sequence_end": True,
     "priority": 1,
     "timeout": 1000,
-    "classification": 3,
     "shared_memory_region": "mine",
     "shared_memory_byte_size": 64,
     "shared_memory_offset": 8,
@@ -185,6 +184,7 @@ def test_length_prefixes_that_lie_are_refused(packed: bytes) -> None:
         parse_binary({"inputs": [header]}, packed)
 
 
+LABELS = [str(label) for label in range(10)]
 TENSORS = {
     "probabilities": np.full((2, 10), 0.1, np.float32),
     "digit": np.array([3, -1]),
@@ -194,7 +194,7 @@ TENSORS = {
 
 def test_all_outputs_come_as_json_when_none_is_named() -> None:
     """The answer names model, version, id, and each tensor's type and shape."""
-    reply = write_infer("digits", "1", InferRequest("abc", "images", [], (), binary_output=False), TENSORS)
+    reply = write_infer("digits", "1", InferRequest("abc", "images", [], (), binary_output=False), TENSORS, LABELS)
     answer = json.loads(reply.body)
     assert (answer["model_name"], answer["model_version"], answer["id"]) == ("digits", "1", "abc")
     assert [(o["name"], o["datatype"], o["shape"]) for o in answer["outputs"]] == [
@@ -213,7 +213,7 @@ def test_named_outputs_come_in_order_each_in_its_form() -> None:
         RequestedOutput("rejected", binary=True),
         RequestedOutput("probabilities", binary=False),
     )
-    reply = write_infer("digits", "1", InferRequest(None, "images", [], wanted, binary_output=False), TENSORS)
+    reply = write_infer("digits", "1", InferRequest(None, "images", [], wanted, binary_output=False), TENSORS, LABELS)
     assert reply.content_type == OCTETS
     length = int(dict(reply.headers)[HEADER_LENGTH])
     answer = json.loads(reply.body[:length])
@@ -228,4 +228,4 @@ def test_an_output_that_does_not_exist_is_refused() -> None:
     """The error lists what there is."""
     request = InferRequest(None, "images", [], (RequestedOutput("scores", binary=False),), binary_output=False)
     with pytest.raises(RequestError, match=r"no output 'scores', expected some of \['probabilities', 'digit'"):
-        write_infer("digits", "1", request, TENSORS)
+        write_infer("digits", "1", request, TENSORS, LABELS)

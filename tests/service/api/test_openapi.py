@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,7 @@ def test_every_answer_is_as_described(server: Server) -> None:
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(ROOT / "tests" / "service" / "api")}
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    assert "0 selected" not in done.stdout
+    assert not re.search(r"\b0 selected", done.stdout)
 
 
 def test_the_description_names_the_routes_of_the_design(server: Server) -> None:

@@ -141,7 +141,7 @@ def test_versions_change_under_load_and_no_request_is_lost(running: tuple[Server
 
 def test_everything_that_a_version_determines_changes_with_it(client: httpx.Client) -> None:
     """Routes, metadata, description, metrics and BentoML's own route follow; the old version's routes are gone."""
-    assert client.get("/v2").json()["extensions"] == ["binary_tensor_data", "model_repository"]
+    assert client.get("/v2").json()["extensions"][-1] == "model_repository"
     load(client, "2").raise_for_status()
     assert client.get("/v2/models/digits").json()["versions"] == ["2"]
     assert client.get("/v2/models/digits/versions/2/ready").status_code == 200
@@ -214,10 +214,31 @@ def test_a_version_that_cannot_be_served_leaves_the_old_one_serving(
 
 
 def test_without_the_key_or_the_setting_nobody_changes_anything(running: tuple[Server, Path], server: Server) -> None:
-    """401 without the key; no such routes without the setting."""
-    for path in ("/v2/repository/index", "/v2/repository/models/digits/load"):
+    """401 without the key; without the setting the versions are listed, and none is loaded."""
+    for path, status in (("/v2/repository/index", 200), ("/v2/repository/models/digits/load", 400)):
         assert httpx.post(running[0].url + path).status_code == 401
-        assert httpx.post(server.url + path).status_code == 404
+        assert httpx.post(server.url + path).status_code == status
+
+
+def test_each_version_has_statistics_of_its_own(client: httpx.Client) -> None:
+    """What the first one did stays its own when the second serves; the index says which one that is."""
+
+    def done() -> dict[str, int]:
+        stats = client.get("/v2/models/stats").json()["model_stats"]
+        return {one["version"]: one["execution_count"] for one in stats}
+
+    load(client, "1").raise_for_status()
+    said(client)
+    before = done()
+    load(client, "2").raise_for_status()
+    assert said(client)[0] == "2"
+    after = done()
+    assert after["1"] == before["1"] > 0
+    assert after["2"] > before.get("2", 0)
+    (alone,) = client.get("/v2/models/digits/versions/2/stats").json()["model_stats"]
+    assert (alone["version"], alone["execution_count"]) == ("2", after["2"])
+    index = client.post("/v2/repository/index", json={"ready": True}).json()
+    assert [(one["version"], one["state"]) for one in index] == [("2", "READY")]
 
 
 def test_the_setting_demands_a_key(monkeypatch: pytest.MonkeyPatch) -> None:

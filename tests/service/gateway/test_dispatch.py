@@ -36,7 +36,7 @@ class Counts:
     def __init__(self) -> None:
         self.seen: list[tuple[str, int]] = []
 
-    def request(self, route: str, status: int, _seconds: float) -> None:
+    def request(self, route: str, status: int, _seconds: float, *, infers: bool) -> None:  # noqa: ARG002 - as the real one
         """Take one request."""
         self.seen.append((route, status))
 

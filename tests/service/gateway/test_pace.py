@@ -83,7 +83,7 @@ def upload(parts: list[float], before_answer_s: float, **settings: Any) -> int:
         """Never called."""
 
     gateway = Gateway(inner, Settings(body_kib_s=0, **settings))
-    metrics: Any = type("Metrics", (), {"request": lambda *_: None})()
+    metrics: Any = type("Metrics", (), {"request": lambda *_, **__: None})()
     gateway.configure([Route("POST", "/picture", handler, "", "", "", {})], metrics)
     scope = {"type": "http", "method": "POST", "path": "/picture", "headers": [(b"expect", b"")]}
     asyncio.run(gateway(scope, receive, send))

@@ -19,7 +19,8 @@ from namespaces import READ_ONLY, can_mount, in_namespace
 from serving import OURS, ROOT, START_LIMIT_S, free_port
 
 from service.server import command
-from service.server.command import address, bind, parse, raise_file_limit
+from service.server.command import parse, raise_file_limit
+from service.server.listening import address, bind
 from service.server.supervisor import StartError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from serving import Server
 
 HARMLESS = {200, 204, 400, 401, 404, 405, 408, 413, 415, 422, 431, 503, 504}
-KINDS = 12
+KINDS = 14
 
 
 def throw(server: Server, attack: Attack) -> int:
