@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import ConfigurationError
 
-PREFIX = "DIGITS_"
-SHIPPED_MODEL = Path(__file__).resolve().parent.parent / "models" / "digits"
+PREFIX: Final = "DIGITS_"
+SHIPPED_MODEL: Final = Path(__file__).resolve().parent.parent / "models" / "digits"
 
 
 class Settings(BaseSettings):

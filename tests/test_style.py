@@ -34,6 +34,14 @@ def test_every_logger_is_named_logger(package: str) -> None:
         assert not {"log", "LOG", "LOGGER", "_logger"} & set(found), path
 
 
+@pytest.mark.parametrize("package", ["service", "training"])
+def test_every_constant_is_final(package: str) -> None:
+    """A name in capitals is never assigned again, and mypy holds it to that."""
+    for path in (ROOT / package).rglob("*.py"):
+        loose = re.findall(r"^_?[A-Z][A-Z0-9_]+ = .*", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert not loose, f"{path}: {loose}; write `NAME: Final = …`"
+
+
 def test_every_docstring_lists_its_errors_the_same_way() -> None:
     """`Raises:` stands alone on its line, and each line below names an error: no prose to read for it."""
     for path in MODULES:

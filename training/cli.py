@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -33,15 +33,15 @@ from training.publish.publish import publish
 
 logger = logging.getLogger("training")
 
-EPILOG = """\
+EPILOG: Final = """\
 the usual order:
   python -m training train      trains the recipe that ships; --recipe article takes a minute
   python -m training export     writes models/digits/1, if the parity check passes
   python -m training verify     the parity check again, from that folder alone
 MNIST is read from $DIGITS_DATA/MNIST/raw, or downloaded once into ./data.
 """
-DEFAULT_MODEL = Path("models/digits/1")
-RUNS = Path("runs")
+DEFAULT_MODEL: Final = Path("models/digits/1")
+RUNS: Final = Path("runs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ import argparse
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from service.model.artifact import load_artifact
 from service.model.session import DigitSession
@@ -25,7 +26,7 @@ from training.study.distil import Distillation
 logger = logging.getLogger("training")
 
 Add = Callable[[Callable[[argparse.Namespace], None]], argparse.ArgumentParser]
-MODELS = Path("models/digits")
+MODELS: Final = Path("models/digits")
 
 
 def finetune(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import http
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 import orjson
@@ -23,9 +23,9 @@ from service.gateway.route import Route
 
 # The batchable API takes JSON alone. BentoML knows two more types: pickle (CVE-2025-27520), and forms, in which a
 # string in place of a file is a URL that it opens (CVE-2025-54381).
-WITHOUT_BODY = {"GET", "HEAD"}
-_TAKEN_OFF = {b"accept-encoding", b"content-encoding", b"content-length"}  # the gateway has seen to these
-_DROPPED = {b"content-length", b"content-type", b"server", b"connection"}
+WITHOUT_BODY: Final = {"GET", "HEAD"}
+_TAKEN_OFF: Final = {b"accept-encoding", b"content-encoding", b"content-length"}  # the gateway has seen to these
+_DROPPED: Final = {b"content-length", b"content-type", b"server", b"connection"}
 
 
 class ImagesBody(TypedDict):

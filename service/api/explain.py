@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from service.model.explanation import ExplanationContent
 if TYPE_CHECKING:
     from service.model.artifact import Artifact
 
-MAX_EXPLAINING = 8  # pictures that are explained or wait for it: each costs about as much as 200 predictions
+MAX_EXPLAINING: Final = 8  # pictures that are explained or wait for it: each costs about as much as 200 predictions
 
 
 class ExplanationAnswer(ExplanationContent):

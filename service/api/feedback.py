@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -39,8 +39,8 @@ from service.gateway.forms import name_fields, parse_multipart
 from service.gateway.messages import Reply, Request, json_reply
 from service.gateway.route import Route
 
-MOST_LISTED = 1000  # of the newest; a person looks at no more at a time
-ALL = "*"
+MOST_LISTED: Final = 1000  # of the newest; a person looks at no more at a time
+ALL: Final = "*"
 
 Told = Callable[[Correction], None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired
+from typing import Annotated, Final, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -12,7 +12,7 @@ from service.api.schemas import Fact
 from service.contract import MAX_PICTURES
 from service.feedback.correction import State
 
-ID_PATTERN = r"^[A-Za-z0-9_]{1,16}-[0-9a-f]{24}$"
+ID_PATTERN: Final = r"^[A-Za-z0-9_]{1,16}-[0-9a-f]{24}$"
 
 ByDigit = Annotated[int | str | None, Fact("label")]
 CorrectionId = Annotated[str, Field(pattern=ID_PATTERN)]

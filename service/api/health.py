@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from service.gateway.messages import Reply, Request
 from service.gateway.route import Route
 
-TEXT = "text/plain"
-HEALTHY = Reply(200, b"\n", b"text/plain; charset=utf-8")
+TEXT: Final = "text/plain"
+HEALTHY: Final = Reply(200, b"\n", b"text/plain; charset=utf-8")
 
 
 async def healthy(_: Request) -> Reply:

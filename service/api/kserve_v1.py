@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
 from typing_extensions import TypedDict
@@ -22,7 +22,7 @@ from service.recognition.recogniser import readable
 if TYPE_CHECKING:
     from service.recognition.async_recogniser import AsyncRecogniser
 
-_MODEL_PATH = re.compile(r"/v1/models/([^/:]+)(?::(.*))?", re.DOTALL)
+_MODEL_PATH: Final = re.compile(r"/v1/models/([^/:]+)(?::(.*))?", re.DOTALL)
 
 
 class ModelsAnswer(TypedDict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from service import __version__
 from service.api.inference_types import (
@@ -29,8 +29,8 @@ from service.gateway.route import Route
 if TYPE_CHECKING:
     from service.api.inference import Inference
 
-EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "statistics")
-_MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/.*)?", re.DOTALL)
+EXTENSIONS: Final = ("binary_tensor_data", "classification", "model_configuration", "statistics")
+_MODEL_PATH: Final = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/.*)?", re.DOTALL)
 
 
 class InferenceRoutes:

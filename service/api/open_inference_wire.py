@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 from numpy.typing import NDArray
@@ -32,8 +32,8 @@ from service.contract import MAX_TENSORS
 from service.errors import RequestError
 from service.gateway.messages import Reply, json_reply
 
-HEADER_LENGTH = b"inference-header-content-length"
-OCTETS = b"application/octet-stream"
+HEADER_LENGTH: Final = b"inference-header-content-length"
+OCTETS: Final = b"application/octet-stream"
 
 
 class InferRequest(NamedTuple):

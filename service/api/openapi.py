@@ -6,7 +6,7 @@ import asyncio
 import http
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
 from service import __version__
 from service.api.schemas import Json, describe_types
@@ -14,13 +14,13 @@ from service.contract import FORM, JSON, PICTURE_TYPES
 from service.gateway.messages import ErrorAnswer, PlainErrorAnswer, Reply, Request, json_reply
 from service.gateway.route import Content, Route, has_plain_errors
 
-DESCRIPTION = (
+DESCRIPTION: Final = (
     "Send a picture, get a digit. `/predict` and `/predict_batch` take picture files, the `/v2` routes are the Open "
     "Inference Protocol: `pictures` are answered as by `/predict`, `images` get the network's own outputs; the `/v1` "
     "routes are KServe's older protocol. Every answer has an `X-Request-ID`, which the caller may choose: printable "
     "ASCII, at most 128."
 )
-REQUEST_ID = {"X-Request-ID": {"schema": {"type": "string", "maxLength": 128}}}
+REQUEST_ID: Final = {"X-Request-ID": {"schema": {"type": "string", "maxLength": 128}}}
 
 
 class Description:

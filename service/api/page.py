@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from service.contract import MAX_PICTURES, OCTETS, SUFFIXES, Rejection
 from service.errors import ConfigurationError
 from service.gateway.messages import Reply, Request
 from service.gateway.route import Route
 
-WEB_FOLDER = Path(__file__).parents[1] / "web"
-INDEX = "index.html"
-CONTRACT = "contract.js"
+WEB_FOLDER: Final = Path(__file__).parents[1] / "web"
+INDEX: Final = "index.html"
+CONTRACT: Final = "contract.js"
 
 # Named here because the system's own table differs from machine to machine.
-CONTENT_TYPES = {
+CONTENT_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -30,7 +30,7 @@ CONTENT_TYPES = {
 }
 
 # Nothing but this origin's own files may run or load; blob: and data: are the pictures that the page itself makes.
-SECURITY_HEADERS = {
+SECURITY_HEADERS: Final = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -20,7 +20,7 @@ from service.gateway.messages import Request
 
 ONE: Final = "image"
 MANY: Final = "images"
-MAX_FIELDS = 16  # of a form that holds one picture
+MAX_FIELDS: Final = 16  # of a form that holds one picture
 _SIGNATURES: Final = re.compile(b"|".join(each.signature for each in FORMATS), re.DOTALL)
 _T = TypeVar("_T")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -18,7 +18,7 @@ from service.gateway.route import Route
 from service.recognition.async_recogniser import AsyncRecogniser
 from service.recognition.verdict import Prediction
 
-DECIMALS = 6  # of a probability: a float32 has about seven
+DECIMALS: Final = 6  # of a probability: a float32 has about seven
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -48,7 +48,7 @@ class PredictionsAnswer(TypedDict):
     predictions: list[PredictionAnswer | ErrorAnswer]
 
 
-PICTURE_ERRORS = (RequestError, PayloadTooLarge, UnsupportedType, UndecodablePicture)
+PICTURE_ERRORS: Final = (RequestError, PayloadTooLarge, UnsupportedType, UndecodablePicture)
 
 
 class PictureRoutes:

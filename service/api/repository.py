@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from typing_extensions import TypedDict
@@ -24,7 +24,7 @@ from service.model.session import DigitSession
 
 logger = logging.getLogger("bentoml.service.repository")
 
-LOOK_S = 0.5  # how often a worker looks whether another one has changed the version
+LOOK_S: Final = 0.5  # how often a worker looks whether another one has changed the version
 
 
 class LoadParameters(TypedDict, total=False):

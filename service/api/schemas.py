@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import GetJsonSchemaHandler, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-FACT = "x-fact"
-PLACES = "#/components/schemas/{model}"
+FACT: Final = "x-fact"
+PLACES: Final = "#/components/schemas/{model}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,12 @@ from service.api.layouts import TYPES, layouts, to_uint8
 from service.errors import RequestError
 
 Tensor = NDArray[np.uint8] | list[bytes]
-DATATYPES = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}
+DATATYPES: Final = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}
 
 # Triton's parameters that are not done here, and what to do instead. Each value of NOTHING asks for nothing.
-_INSIDE = "send and receive each tensor in the request and the answer themselves"
-_NO_STATE = "the model keeps nothing from one request to the next, so leave it out"
-REFUSED = {
+_INSIDE: Final = "send and receive each tensor in the request and the answer themselves"
+_NO_STATE: Final = "the model keeps nothing from one request to the next, so leave it out"
+REFUSED: Final = {
     "classification": "ask for the best classes of an output, by its own class_count",
     "shared_memory_region": _INSIDE,
     "shared_memory_byte_size": _INSIDE,
@@ -29,7 +29,7 @@ REFUSED = {
     "priority": "requests are answered in the order in which they come, so leave it out",
     "timeout": "DIGITS_TIMEOUT_S bounds every request, so leave it out and end the request from your side",
 }
-NOTHING = (None, 0, "", False)
+NOTHING: Final = (None, 0, "", False)
 
 
 class RequestedOutput(NamedTuple):

@@ -7,18 +7,19 @@ import hmac
 import os
 import re
 from collections.abc import Iterable
+from typing import Final
 
 from service.errors import Unauthorised
 from service.gateway.messages import Header, Reply
 
-MAX_REQUEST_ID = 128
-PREFLIGHT_S = 600  # how long a browser may keep what a preflight said
-_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_REQUEST_ID)
-_ALLOWED_HEADERS = (
+MAX_REQUEST_ID: Final = 128
+PREFLIGHT_S: Final = 600  # how long a browser may keep what a preflight said
+_REQUEST_ID: Final = re.compile(rb"[\x21-\x7e]{1,%d}" % MAX_REQUEST_ID)
+_ALLOWED_HEADERS: Final = (
     b"authorization, content-encoding, content-type, inference-header-content-length, traceparent, tracestate, "
     b"x-request-id"
 )
-_EXPOSED_HEADERS = b"inference-header-content-length, retry-after, x-request-id"
+_EXPOSED_HEADERS: Final = b"inference-header-content-length, retry-after, x-request-id"
 
 
 class Keys:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
+from typing import Final
 
 from service.errors import DeadlineExceeded, RequestTimeout
 from service.gateway.messages import Disconnected, Request
 from service.gateway.pace import Pace, PaceLimits
 
-FIRST_LOOK_S = 0.05  # most answers are out before it, and cost one timer each instead of a task that watches
+FIRST_LOOK_S: Final = 0.05  # most answers are out before it, and cost one timer each instead of a task that watches
 
 
 class Deadline:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from service.errors import RequestError
 
-MAX_HEADER_BYTES = 4096
-MAX_HEADERS = 16  # of one part
-MAX_NAMES_SHOWN = 10
-MAX_NAME_SHOWN = 50
+MAX_HEADER_BYTES: Final = 4096
+MAX_HEADERS: Final = 16  # of one part
+MAX_NAMES_SHOWN: Final = 10
+MAX_NAME_SHOWN: Final = 50
 # Not a library's: those end an unquoted boundary at a "=", "/" or ":", which some clients write.
-_BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
+_BOUNDARY: Final = re.compile(r';\s*boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 
 
 class Part(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 from typing_extensions import TypedDict
@@ -28,13 +28,13 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
-JSON = b"application/json"
-WITHOUT_CONTENT = (204, 304)
+JSON: Final = b"application/json"
+WITHOUT_CONTENT: Final = (204, 304)
 CLOSE: Header = (b"connection", b"close")
 # A refused body is read on for so long that its sender comes to read the answer: closing a socket with unread data
 # in it sends a reset, and the reset takes the answer away.
-LINGER_S = 2.0
-LINGER_BYTES = 64 * 2**20
+LINGER_S: Final = 2.0
+LINGER_BYTES: Final = 64 * 2**20
 
 
 class Disconnected(Exception):

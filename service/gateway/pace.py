@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-RATE_WINDOW_S = 10.0  # a moment in a tunnel is made up for within it
-MAX_LOOK_S = 1.0
+RATE_WINDOW_S: Final = 10.0  # a moment in a tunnel is made up for within it
+MAX_LOOK_S: Final = 1.0
 
 
 class PaceLimits(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from service.errors import (
     DeadlineExceeded,
@@ -28,8 +28,8 @@ WITH_BODY: tuple[type[ServiceError], ...] = (RequestError, PayloadTooLarge, Unsu
 """What it may answer where there is a body."""
 
 
-_PROTOCOLS = ("/v1", "/v2")
-_BELOW_PROTOCOLS = ("/v1/", "/v2/")
+_PROTOCOLS: Final = ("/v1", "/v2")
+_BELOW_PROTOCOLS: Final = ("/v1/", "/v2/")
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ArtifactError
 
-MODEL_FILE = "model.onnx"
-MANIFEST_FILE = "manifest.json"
+MODEL_FILE: Final = "model.onnx"
+MANIFEST_FILE: Final = "manifest.json"
 # In a model's folder: the version that shall be served, where it is not the highest (service/api/repository.py).
-SERVING_FILE = "serving"
+SERVING_FILE: Final = "serving"
 
 
 class Tensor(BaseModel):
@@ -190,7 +190,7 @@ def check_signature(manifest: Manifest, inputs: list[Any], outputs: list[Any]) -
             raise ArtifactError(f"model.onnx has {kind} {actual}, the manifest says {expected}; export again")
 
 
-ONNX_TYPES = {"tensor(uint8)": "UINT8", "tensor(float)": "FP32", "tensor(int64)": "INT64"}
+ONNX_TYPES: Final = {"tensor(uint8)": "UINT8", "tensor(float)": "FP32", "tensor(int64)": "INT64"}
 
 
 def _shape(shape: list[int | str]) -> tuple[int, ...]:

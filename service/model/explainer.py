@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,13 @@ from service.model.artifact import Artifact
 from service.model.explanation import Explanation
 from service.model.session import open_session
 
-MAPS = ("conv1", "pool1", "conv2", "pool2", "fc1")
-LAYERS = ("input", *MAPS)  # the manifest says which tensors these are
-WEIGHTS = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias")  # tensors of these very names, as in PyTorch
+MAPS: Final = ("conv1", "pool1", "conv2", "pool2", "fc1")
+LAYERS: Final = ("input", *MAPS)  # the manifest says which tensors these are
+WEIGHTS: Final = ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias")  # as PyTorch names them
 
-PATCH = 6  # pixels: about the width of a stroke with its blur, so that hiding one breaks the stroke
-STRIDE = 2  # pixels between patches: 14 x 14 of them on a 28 x 28 image
-CHUNK = 49  # occluded images in one run, which bounds the memory of a request to about 2 MB
+PATCH: Final = 6  # pixels: about the width of a stroke with its blur, so that hiding one breaks the stroke
+STRIDE: Final = 2  # pixels between patches: 14 x 14 of them on a 28 x 28 image
+CHUNK: Final = 49  # occluded images in one run, which bounds the memory of a request to about 2 MB
 
 # Field numbers of onnx.proto, the same in every version of ONNX.
 MODEL_GRAPH, GRAPH_OUTPUT, VALUE_NAME = 7, 12, 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from service.recognition.observer import Observer
     from service.settings import Settings
 
-INLINE_BYTES = 4096  # a PNG up to this size …
-INLINE_PIXELS = 64 * 64  # … and this many pixels is decoded on the event loop: a thread's wake-up costs more
-INLINE_IMAGES = 64  # a CPU runs so many on the event loop, in 1.1 ms: the hand-over to a thread and back costs 0.2 ms
-PICTURES_IN_A_ROW = 8  # of one request, before the event loop turns to others
-MAX_DECODING = 64  # pictures that are decoded or wait for it
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+INLINE_BYTES: Final = 4096  # a PNG up to this size …
+INLINE_PIXELS: Final = 64 * 64  # … and this many pixels is decoded on the event loop: a thread's wake-up costs more
+INLINE_IMAGES: Final = 64  # a CPU runs so many on the event loop, in 1.1 ms: handing them to a thread costs 0.2 ms
+PICTURES_IN_A_ROW: Final = 8  # of one request, before the event loop turns to others
+MAX_DECODING: Final = 64  # pictures that are decoded or wait for it
+PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 
 class AsyncRecogniser:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from service.model.session import Outputs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-GATHERING_TURNS = 8  # of the event loop, for a burst whose requests are read and decoded one after the other
-RUNS_IN_A_ROW = 4  # full batches, 1.1 ms each, before the event loop turns to its sockets and timers
+GATHERING_TURNS: Final = 8  # of the event loop, for a burst whose requests are read and decoded one after the other
+RUNS_IN_A_ROW: Final = 4  # full batches, 1.1 ms each, before the event loop turns to its sockets and timers
 
 
 class _Item(NamedTuple):

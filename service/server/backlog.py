@@ -7,13 +7,14 @@ import logging
 import socket
 import struct
 import sys
+from typing import Final
 
 logger = logging.getLogger("bentoml.service.backlog")
 
-SO_ATTACH_FILTER = 26  # asm-generic/socket.h
+SO_ATTACH_FILTER: Final = 26  # asm-generic/socket.h
 # Classic BPF on the TCP header (linux/filter.h; opcode, jump if true, jump if false, operand): drop what has SYN
 # without ACK among its flags in byte 13, and let the rest of handshakes pass that have begun.
-_DROP_SYN = b"".join(
+_DROP_SYN: Final = b"".join(
     struct.pack("HBBI", *instruction)
     for instruction in (
         (0x30, 0, 0, 13),  # load the byte

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from service.server.listening import address, bind, bind_file
 from service.server.metric_files import MetricFiles
 from service.server.supervisor import StartError, Supervisor, say
 
-SHARED_MEMORY = "/dev/shm"  # noqa: S108 - often writable where nothing else is
+SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - often writable where nothing else is
 # glibc gives each thread an arena of its own, which never shrinks; two are plenty for a few threads.
-WORKER_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "BENTOML_DO_NOT_TRACK": "True"}
+WORKER_ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "2", "BENTOML_DO_NOT_TRACK": "True"}
 
 
 @dataclass(frozen=True)

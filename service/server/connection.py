@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from typing import Any
+from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -12,9 +12,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.errors import HeadTooLarge, RequestError, RequestTimeout
 from service.gateway.messages import LINGER_BYTES, LINGER_S, error_reply
 
-FIRST_REQUEST_S = 30.0  # a connection on which nothing comes
-HEAD_S = 10.0  # a head that has begun and does not end
-HEAD_BYTES = 64 * 1024  # request line and headers together
+FIRST_REQUEST_S: Final = 30.0  # a connection on which nothing comes
+HEAD_S: Final = 10.0  # a head that has begun and does not end
+HEAD_BYTES: Final = 64 * 1024  # request line and headers together
 
 
 class Parser(httptools.HttpRequestParser):

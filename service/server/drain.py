@@ -9,7 +9,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 
@@ -20,12 +20,12 @@ from service.settings import Settings
 
 logger = logging.getLogger("bentoml.service.drain")
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
-STEP_S = 0.02
-HANDSHAKE_S = 0.1  # for connections whose handshake has begun: several round trips within a data centre
-FRESH_S = 1.0  # for the first request of a connection that was made just before the listener was closed
-SLACK_S = 2.0  # beyond the time that a request may take
-CLOSE_S = 5.0  # for uvicorn's and BentoML's own end
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+STEP_S: Final = 0.02
+HANDSHAKE_S: Final = 0.1  # for connections whose handshake has begun: several round trips within a data centre
+FRESH_S: Final = 1.0  # for the first request of a connection that was made just before the listener was closed
+SLACK_S: Final = 2.0  # beyond the time that a request may take
+CLOSE_S: Final = 5.0  # for uvicorn's and BentoML's own end
 
 
 def longest_stop_s(settings: Settings) -> float:

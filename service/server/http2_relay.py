@@ -17,20 +17,21 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from service.server.backlog import accept_all, drop_new
 
 logger = logging.getLogger("bentoml.service.http2_relay")
 
-HEAD_BYTES = 9  # of a frame, of which the first three are the length of the rest
+HEAD_BYTES: Final = 9  # of a frame, of which the first three are the length of the rest
 # Length 8, type 7, no flags, stream 0; then the last stream that is answered (any), and the error code (none).
-GOAWAY = b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + b"\x7f\xff\xff\xff" + b"\x00\x00\x00\x00"
+GOAWAY: Final = b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + b"\x7f\xff\xff\xff" + b"\x00\x00\x00\x00"
 # Length 8, type 6, no flags or ACK, stream 0; then 8 bytes of the sender's choice.
-PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"
-PING_ACK = b"\x00\x00\x08\x06\x01\x00\x00\x00\x00"
-HANDSHAKE_S = 0.1  # for connections whose handshake has begun
-STEP_S = 0.02
-QUIET_STEPS = 150  # three seconds, not by the clock: a process that was not scheduled has heard nobody meanwhile
+PING: Final = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"
+PING_ACK: Final = b"\x00\x00\x08\x06\x01\x00\x00\x00\x00"
+HANDSHAKE_S: Final = 0.1  # for connections whose handshake has begun
+STEP_S: Final = 0.02
+QUIET_STEPS: Final = 150  # three seconds, not by the clock: a process that was not scheduled has heard nobody meanwhile
 
 
 class FrameEnds:

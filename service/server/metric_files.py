@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-KIB = 1024
+KIB: Final = 1024
 # As prometheus_client names them: kind of metric, number of the process. 1 MiB holds 360 pairs of route and status.
-SIZES = {
+SIZES: Final = {
     "counter": 64 * KIB,
     "histogram": 1024 * KIB,
     "gauge_all": 64 * KIB,
@@ -22,7 +23,7 @@ SIZES = {
     "gauge_max": 64 * KIB,
     "summary": 64 * KIB,
 }
-LASTING = ("counter", "histogram", "gauge_max", "summary")  # what a worker leaves to its successor
+LASTING: Final = ("counter", "histogram", "gauge_max", "summary")  # what a worker leaves to its successor
 
 
 class MetricFiles:

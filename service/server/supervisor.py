@@ -14,13 +14,14 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 from service.server.metric_files import MetricFiles
 
-BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 5.0)  # before the next start of a worker that died, by its deaths in a row
-STABLE_S = 30.0  # a worker that lived for so long has not died in a row
-START_S = 300.0  # a worker that is not ready by then hangs
-UNREADY_S = 5.0  # one that was never ready has nothing to drain
+BACK_OFF_S: Final = (0.0, 0.5, 1.0, 2.0, 5.0)  # before the next start of a worker that died, by its deaths in a row
+STABLE_S: Final = 30.0  # a worker that lived for so long has not died in a row
+START_S: Final = 300.0  # a worker that is not ready by then hangs
+UNREADY_S: Final = 5.0  # one that was never ready has nothing to drain
 
 
 class StartError(Exception):

@@ -11,14 +11,14 @@ import socket
 import sys
 import tempfile
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import ssl
 
     from service.settings import Settings
 
-BACKLOG = 2048
+BACKLOG: Final = 2048
 
 
 def main(arguments: list[str] | None = None) -> int:

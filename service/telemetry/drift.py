@@ -6,7 +6,7 @@ import math
 import re
 from bisect import bisect_right
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-WINDOW = 1000  # answers that one worker remembers
-MIN_ANSWERS = 500  # with fewer the number says more about chance than about the traffic
-BINS = 10  # of the ink; deciles of the training set, the usual choice for this index
-RECENT = "digits_recent_answers"
-SAMPLE = re.compile(rf'^{RECENT}\{{bin="(\d+)",of="(classes|ink)"\}} (\S+)$', re.MULTILINE)
+WINDOW: Final = 1000  # answers that one worker remembers
+MIN_ANSWERS: Final = 500  # with fewer the number says more about chance than about the traffic
+BINS: Final = 10  # of the ink; deciles of the training set, the usual choice for this index
+RECENT: Final = "digits_recent_answers"
+SAMPLE: Final = re.compile(rf'^{RECENT}\{{bin="(\d+)",of="(classes|ink)"\}} (\S+)$', re.MULTILINE)
 
 
 class DriftWindow:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import Literal
+from typing import Final, Literal
 
 # Attributes of a record, and their names in the line; BentoML's own filter overwrites an attribute `request_id`.
-FIELDS = {"of_request": "request_id", "method": "method", "route": "route", "status": "status", "ms": "duration_ms"}
-LOGGERS = ("", "bentoml", "uvicorn.error")  # those to which BentoML gives a handler
+FIELDS: Final = {
+    "of_request": "request_id",
+    "method": "method",
+    "route": "route",
+    "status": "status",
+    "ms": "duration_ms",
+}
+LOGGERS: Final = ("", "bentoml", "uvicorn.error")  # those to which BentoML gives a handler
 
 
 class JsonFormatter(logging.Formatter):

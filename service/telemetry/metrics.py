@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from service.recognition.batcher import BatchStatistics
     from service.recognition.verdict import Prediction
 
-SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-SHORT = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
-IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-CONFIDENCES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1)
-SAMPLED = 2  # images of one tensor request whose confidence and ink are looked at; each costs 3 µs
-PUBLISH_S = 1.0
+SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SHORT: Final = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+IMAGES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+CONFIDENCES: Final = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1)
+SAMPLED: Final = 2  # images of one tensor request whose confidence and ink are looked at; each costs 3 µs
+PUBLISH_S: Final = 1.0
 
 
 class Metrics:

@@ -21,11 +21,11 @@ from training.data.folder import Answer
 from training.errors import DataError
 
 # Three to train on, one to validate and one to hold back: with fewer, a class is neither learnt nor judged.
-MIN_PER_CLASS = 5
+MIN_PER_CLASS: Final = 5
 NONE: Final = NO_DIGIT
 """The label, and the name of the folder, of pictures that show no digit."""
 # A shipped model that is so sure of another label is right more often than the label, in a folder sorted by hand.
-DISPUTED = SURE
+DISPUTED: Final = SURE
 
 
 class Listed(NamedTuple):

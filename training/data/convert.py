@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from PIL import Image
 
 from training.errors import DataError
 
-BOX = 1000
+BOX: Final = 1000
 """Pens lie in 0 to 1000 along the longer side of the sign's own box."""
 
 Arrays = dict[str, NDArray[np.generic]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ from service.model.session import DigitSession
 from service.recognition.recogniser import Recogniser
 from training.errors import DataError
 
-SHEET_COLUMNS = 6
-SHEET_LIMIT = 120
+SHEET_COLUMNS: Final = 6
+SHEET_LIMIT: Final = 120
 CELL, TITLE, GAP = 112, 15, 6  # pixels: a picture, the line above it, and what is between two
 
 

@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,8 @@ from numpy.typing import NDArray
 from training.data.sources import SOURCES, Source
 from training.errors import DataError
 
-HANDS_FOLDER = "hands"
-CHECKSUMS = "SHA256SUMS"
+HANDS_FOLDER: Final = "hands"
+CHECKSUMS: Final = "SHA256SUMS"
 
 Points = NDArray[np.int16]
 

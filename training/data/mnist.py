@@ -7,7 +7,7 @@ import os
 import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -16,13 +16,13 @@ from torchvision.datasets import MNIST
 from service.telemetry.drift import describe
 from training.errors import DataError
 
-DATA_VARIABLE = "DIGITS_DATA"
-DIGITS = tuple("0123456789")
-DEFAULT_FOLDER = Path("data")
-TRAIN_IMAGES = 60_000
-TEST_IMAGES = 10_000
+DATA_VARIABLE: Final = "DIGITS_DATA"
+DIGITS: Final = tuple("0123456789")
+DEFAULT_FOLDER: Final = Path("data")
+TRAIN_IMAGES: Final = 60_000
+TEST_IMAGES: Final = 10_000
 # Fixes which training images are held out for validation, whatever the seed of the run.
-SPLIT_SEED = 20_260_101
+SPLIT_SEED: Final = 20_260_101
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from training.data.collection import Collection, Example
 from training.errors import DataError
 
-SHARE = 5  # one picture (or group) in five is for validation, one in five is held back
+SHARE: Final = 5  # one picture (or group) in five is for validation, one in five is held back
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
-UNIPEN = (
+UNIPEN: Final = (
     "UNIPEN train_r01_v07 (I. Guyon, L. Schomaker, R. Plamondon, M. Liberman, S. Janet, ICPR 1994; "
     "International Unipen Foundation, doi:10.5281/zenodo.1195803)"
 )
@@ -34,8 +35,8 @@ class Source:
     dark: bool = False
 
 
-_UNIPEN_TERMS = "training recognisers is allowed, commercial ones too; selling the strokes is not; name UNIPEN"
-_LICENCES = {
+_UNIPEN_TERMS: Final = "training recognisers is allowed, commercial ones too; selling the strokes is not; name UNIPEN"
+_LICENCES: Final = {
     "usps": ("digits of US mail, 16x16 grey", "not stated; published for research", "AT&T, J. J. Hull (1994)"),
     "optdigits": (
         "digits of 30 Turkish writers, 32x32 binary",
@@ -84,26 +85,26 @@ def _source(name: str) -> Source:
     )
 
 
-TRAINING = tuple(
+TRAINING: Final = tuple(
     f"{stem}_train"
     for stem in (
         *("unipen_digits", "swiss", "usps", "optdigits"),
         *("unipen_signs", "omniglot", "icons", "doodles", "patches"),
     )
 )
-VALIDATION = tuple(
+VALIDATION: Final = tuple(
     f"{stem}_validation"
     for stem in (
         *("unipen_digits", "swiss", "chars74k"),
         *("unipen_signs", "omniglot", "icons", "doodles", "patches", "faces"),
     )
 )
-SOURCES = {name: _source(name) for name in (*TRAINING, *VALIDATION)}
+SOURCES: Final = {name: _source(name) for name in (*TRAINING, *VALIDATION)}
 
-LOOKALIKES = frozenset("OoIl|1SsZzBbqg()/\\'`,.!^")
+LOOKALIKES: Final = frozenset("OoIl|1SsZzBbqg()/\\'`,.!^")
 """Letters and marks that are a digit to everyone once they stand alone, cut to their ink: in neither class."""
 
-_SCRIPTS = {  # a circle, a bar, a caret, or a digit's very shape; by number of the alphabet's letters
+_SCRIPTS: Final = {  # a circle, a bar, a caret, or a digit's very shape; by number of the alphabet's letters
     "Latin": (2, 7, 9, 12, 15, 17, 19, 26),
     "Korean": (21, 22, 31, 33),
     "Japanese_(katakana)": (24, 27, 43),
@@ -111,7 +112,7 @@ _SCRIPTS = {  # a circle, a bar, a caret, or a digit's very shape; by number of 
     "Tagalog": (3, 16),
     "Greek": (8, 9, 15),
 }
-_ICONS = re.compile(r"(circle|record|slash|minus|dash)(-(fill|lg|outline))?")
+_ICONS: Final = re.compile(r"(circle|record|slash|minus|dash)(-(fill|lg|outline))?")
 
 
 def is_lookalike(name: str, label: str) -> bool:

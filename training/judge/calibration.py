@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -17,9 +18,9 @@ from service.model.artifact import DigitOdds
 from training.judge.rejection import Thresholds
 from training.synth.pool import NO_DIGIT, Pool
 
-DIGITS_LOST = 0.008
+DIGITS_LOST: Final = 0.008
 """Share of the validation digits, read rightly, that may be called "not a digit"."""
-DIGITS_UNSURE = 0.002
+DIGITS_UNSURE: Final = 0.002
 """Share of them that may be called "unsure" on top."""
 
 Weights = NDArray[np.float64]

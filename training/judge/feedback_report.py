@@ -6,15 +6,15 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from service.feedback.correction import NO_DIGIT, Correction, Kept, State
 from service.feedback.entry import SEEN
 from training.data.feedback import Feedback
 from training.data.folder import Shown, draw_sheet, thumbnail
 
-MOST_SHOWN = 120
-SURE_Z = 1.959964  # of the normal distribution: 95 % lie within
+MOST_SHOWN: Final = 120
+SURE_Z: Final = 1.959964  # of the normal distribution: 95 % lie within
 
 
 class Rated(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from service.model.session import DigitSession
 from service.recognition.recogniser import Recogniser
 from training.errors import GateError
 
-BATCH = 64
-CHANCE = 0.05  # a difference that chance makes more often than this is none
+BATCH: Final = 64
+CHANCE: Final = 0.05  # a difference that chance makes more often than this is none
 
 
 @dataclass(frozen=True)

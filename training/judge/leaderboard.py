@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,9 @@ from service.recognition.verdict import Judge
 from training.judge.calibration import group_of
 from training.synth.pool import NO_DIGIT, Pool
 
-SURE = 0.9
-BINS = 15
-BATCH = 64
+SURE: Final = 0.9
+BINS: Final = 15
+BATCH: Final = 64
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from training.data.mnist import Digits
 from training.network.convnet import ConvNet, normalise
 
 # Guo et al. 2017, "On Calibration of Modern Neural Networks", use 15.
-CALIBRATION_BINS = 15
+CALIBRATION_BINS: Final = 15
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,9 @@ from training.data.parts import Parts, divide
 from training.errors import DataError
 
 Scores = NDArray[np.float64]
-BATCH = 64
-DECIMALS = 6  # of the probabilities that /predict answers
-FALSE_ALARMS = 0.01
+BATCH: Final = 64
+DECIMALS: Final = 6  # of the probabilities that /predict answers
+FALSE_ALARMS: Final = 0.01
 
 
 @dataclass(frozen=True)

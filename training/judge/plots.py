@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from matplotlib.figure import Figure
 
 from training.judge.measure import CALIBRATION_BINS, Metrics
 
-RELIABILITY = "reliability.png"
-INK = "#1f5fa8"
-SECOND = "#d1661a"
+RELIABILITY: Final = "reliability.png"
+INK: Final = "#1f5fa8"
+SECOND: Final = "#d1661a"
 
 
 def learning_curve(history: Sequence[dict[str, float]], path: Path) -> None:

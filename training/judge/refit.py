@@ -7,7 +7,7 @@ anew: each number is moved by as much as teaching has moved the logits of the sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from service.model.artifact import DigitOdds, Manifest
 from training.judge.calibration import fit_odds
 
-ENOUGH = 100  # pictures of a set; fewer move nothing
+ENOUGH: Final = 100  # pictures of a set; fewer move nothing
 
 
 class Looked(NamedTuple):

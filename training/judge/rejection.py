@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,16 +15,16 @@ from training.errors import TrainingError
 from training.synth.pool import NO_DIGIT, Pool
 
 # Share of the validation pictures without a digit that must be rejected, by the ink itself or by a threshold.
-OTHERS_REJECTED = 0.91
+OTHERS_REJECTED: Final = 0.91
 
 # The energies that are tried, the most lenient first.
-ENERGIES = tuple(round(2.0 - 0.1 * step, 1) for step in range(71))
+ENERGIES: Final = tuple(round(2.0 - 0.1 * step, 1) for step in range(71))
 
 # Share of the digits under the energy that may be called "unsure".
-CONFIDENCE_LOSS = 0.0001
+CONFIDENCE_LOSS: Final = 0.0001
 
 # Below so much confidence at most an answer is "unsure": more costs right answers and hardly rejects anything else.
-UNSURE = 0.4
+UNSURE: Final = 0.4
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,13 @@ from training.synth.mixture import drawing_of, label_of, usable
 from training.synth.pictures import render
 from training.synth.pool import CHUNK, Made, Pool, code_digest, kept, run_tasks
 
-DRAWN = "drawn"
+DRAWN: Final = "drawn"
 """Folder below the data folder with `<source>/<digit>/<file>`: whole pictures as people send them."""
 
-WAYS = ("canvas", "canvas", "canvas_28", "photo")
+WAYS: Final = ("canvas", "canvas", "canvas_28", "photo")
 """How pens, which are no pictures, are written: each sign in one of these, by its place in the file."""
 
-UNKNOWN = {"unipen_digits": "Spain, Greece"}
+UNKNOWN: Final = {"unipen_digits": "Spain, Greece"}
 """What the countries are that a file leaves empty."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -48,8 +49,8 @@ class Adapted:
     history: list[dict[str, float | None]]
 
 
-HALFWAY = 0.5
-STEPS = 20  # of the way from the old weights to the new ones
+HALFWAY: Final = 0.5
+STEPS: Final = 20  # of the way from the old weights to the new ones
 Allow = Callable[[ConvNet], bool]
 Told = Callable[[dict[str, float | None]], None]
 

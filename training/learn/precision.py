@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Final
 
 import torch
 
-CPUINFO = Path("/proc/cpuinfo")
-INSTRUCTIONS = frozenset({"amx_bf16", "avx512_bf16"})
+CPUINFO: Final = Path("/proc/cpuinfo")
+INSTRUCTIONS: Final = frozenset({"amx_bf16", "avx512_bf16"})
 """x86 instructions that multiply bfloat16; without them PyTorch converts back and forth and is slower than float32."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from training.errors import TrainingError
 from training.learn.augment import Augmentation
@@ -47,7 +47,7 @@ class Recipe:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - self.warmup) / (1 - self.warmup)))
 
 
-RECIPES = {
+RECIPES: Final = {
     recipe.name: recipe
     for recipe in (
         Recipe(name="article"),

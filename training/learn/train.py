@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from training.network.expand import expand
 logger = logging.getLogger(__name__)
 
 # Each epoch draws from its own generator, seeded by run and epoch, so a resumed run draws what it would have drawn.
-EPOCH_SEED_STRIDE = 1_000_003
+EPOCH_SEED_STRIDE: Final = 1_000_003
 
 # Told (pictures done, loss, accuracy) after each batch.
 Progress = Callable[[int, float, float], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,9 +15,9 @@ from torch import Tensor
 from training.errors import CheckpointError
 from training.network.convnet import ConvNet, Widths
 
-WEIGHTS = "weights.safetensors"
-STATE = "state.safetensors"
-REPORT = "run.json"
+WEIGHTS: Final = "weights.safetensors"
+STATE: Final = "state.safetensors"
+REPORT: Final = "run.json"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 # Normalize(mean=0.5, std=0.5) of a pixel in 0..1 equals pixel * 2 / 255 - 1 of a pixel in 0..255.
-PIXEL_SCALE = 2.0 / 255.0
+PIXEL_SCALE: Final = 2.0 / 255.0
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Widths:
     classes: int = 10
 
 
-ARTICLE = Widths()
+ARTICLE: Final = Widths()
 
 
 class ConvNet(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from service.model.session import DigitSession
 from training.network import reference
 from training.network.convnet import ServedNet
 
-BATCH_SIZES = (1, 2, 3, 7, 64)
+BATCH_SIZES: Final = (1, 2, 3, 7, 64)
 
 Images = NDArray[np.uint8]
 Weights = dict[str, NDArray[np.float64]]

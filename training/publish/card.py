@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from training.judge.leaderboard import from_json, table
 from training.judge.plots import RELIABILITY
 
-CARD = "README.md"
+CARD: Final = "README.md"
 
-USE = """\
+USE: Final = """\
 ## Use
 
 For images that show one handwritten digit, prepared by `service.preprocess` (or in MNIST's layout: white ink on black,
@@ -23,7 +23,7 @@ the shapes that `training/synth` adds: a "1" with an up-stroke, a barred "7", a 
 It answers some images that show no digit, and some of those answers have a high confidence. The tables below say how
 many. Do not let it decide alone if a mistake is costly."""
 
-AGAIN = """\
+AGAIN: Final = """\
 ## Make it again
 
 ```

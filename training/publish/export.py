@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Final
 
 import onnx
 import torch
@@ -13,12 +13,12 @@ from training.errors import ExportError
 from training.network.convnet import ConvNet, ServedNet
 
 # Supported by ONNX Runtime since 1.17, OpenVINO and Triton; nothing newer is needed.
-OPSET = 20
-MAX_BYTES = 120_000
-BATCH = "batch"
+OPSET: Final = 20
+MAX_BYTES: Final = 120_000
+BATCH: Final = "batch"
 
 # Operator and readable name of each node in order; a node's output tensor has the node's name.
-NODES = (
+NODES: Final = (
     ("Unsqueeze", "channel"),
     ("Cast", "pixels"),
     ("Mul", "scaled"),
@@ -38,7 +38,7 @@ NODES = (
 )
 
 # Layer name to the ONNX tensor of its activations, for service/model/explainer.py; weights keep their own names.
-LAYERS = {
+LAYERS: Final = {
     "input": "normalised",
     "conv1": "conv1_relu",
     "pool1": "pool1",

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,9 @@ from training.publish.publish import publish
 
 logger = logging.getLogger(__name__)
 
-PARITY_PICTURES = 500
-LOOKED_AT = 1_000  # of MNIST, after each epoch
-SHEET = "disputed.png"
+PARITY_PICTURES: Final = 500
+LOOKED_AT: Final = 1_000  # of MNIST, after each epoch
+SHEET: Final = "disputed.png"
 
 
 @dataclass(frozen=True)

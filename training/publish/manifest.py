@@ -7,13 +7,13 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from training.data.mnist import DIGITS
 from training.publish.answers import signature
 from training.publish.export import LAYERS, OPSET
 
-PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy")
+PACKAGES: Final = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
 def build_manifest(

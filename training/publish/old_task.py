@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,18 +21,18 @@ from training.synth.pool import NO_DIGIT, Pool, PoolPlan, load_pool
 
 logger = logging.getLogger(__name__)
 
-HELD_OUT = 5_000  # of MNIST's training pictures: kept from replay, and looked at instead
-REPLAYED = 6_000  # of the others; with those beside them, two in five of what is replayed
-OTHERS = 120  # synthetic pictures without a digit of each kind, to replay; some of it each to fit and to judge by
-THINNED = 25  # so many times fewer pictures of digits than training made: making them takes half a minute, not ten
+HELD_OUT: Final = 5_000  # of MNIST's training pictures: kept from replay, and looked at instead
+REPLAYED: Final = 6_000  # of the others; with those beside them, two in five of what is replayed
+OTHERS: Final = 120  # synthetic pictures without a digit of each kind, to replay; some to fit and to judge by
+THINNED: Final = 25  # so many times fewer pictures of digits than in training: they take half a minute, not ten
 
 # Of each file of real hands so many times fewer than training makes; and the shares of validation files, of which half
 # decides what a version must keep, and half judges it.
-HANDS = HandsPlan(
+HANDS: Final = HandsPlan(
     **{name: value / 10 for name, value in dataclasses.asdict(HandsPlan()).items() if name != "seed"}, seed=3
 )
-NONE = dict.fromkeys((each.name for each in dataclasses.fields(HandsPlan) if each.name != "seed"), 0.0)
-WATCHED = HandsPlan(
+NONE: Final = dict.fromkeys((each.name for each in dataclasses.fields(HandsPlan) if each.name != "seed"), 0.0)
+WATCHED: Final = HandsPlan(
     **{**NONE, "unipen_digits": 0.8, "swiss": 0.8, "unipen_signs": 0.2, "omniglot": 0.4, "icons": 0.4}, seed=4
 )
 

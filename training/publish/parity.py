@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
+from typing import Final
 
 import numpy as np
 import onnx
@@ -35,8 +36,8 @@ from training.publish.answers import (
 
 # |a - b| <= 1e-4 + 1e-4 |b|, for each output: float32 sums in another order stay a factor of four below it, a wrong
 # weight does not.
-TOLERANCE = 1e-4
-REFERENCE_CHUNK = 500
+TOLERANCE: Final = 1e-4
+REFERENCE_CHUNK: Final = 500
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from service.errors import ServiceError
 from training.data.feedback import read_feedback
@@ -19,11 +20,11 @@ from training.publish.finetune import Finetuning, finetune
 
 logger = logging.getLogger(__name__)
 
-ENOUGH = 20
-EVERY_S = 60.0
-NICENESS = 10  # of 19: whoever serves comes first
-LEARNT = "learnt.json"  # in the run's folder: the corrections that were tried
-DIARY = "watch.jsonl"  # and what came of it, one line for each time
+ENOUGH: Final = 20
+EVERY_S: Final = 60.0
+NICENESS: Final = 10  # of 19: whoever serves comes first
+LEARNT: Final = "learnt.json"  # in the run's folder: the corrections that were tried
+DIARY: Final = "watch.jsonl"  # and what came of it, one line for each time
 
 
 def watch(

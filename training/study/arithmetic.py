@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from training.errors import TrainingError
 
@@ -51,7 +51,7 @@ class Cost:
 
 
 # The article's network; training/network/convnet.py builds it, and a test holds the two together.
-CONVNET = (
+CONVNET: Final = (
     Layer("conv1", "convolution", 10, 5),
     Layer("pool1", "max-pooling", 10, 2),
     Layer("conv2", "convolution", 20, 5),

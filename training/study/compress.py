@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +30,12 @@ from training.synth.pool import NO_DIGIT, TEST_PLAN
 logger = logging.getLogger(__name__)
 
 # Percentage points that a variant may lose, on MNIST and on drawn pictures.
-BOUND = 0.1
+BOUND: Final = 0.1
 MADE_UP, NO_PICTURE = "made up", "no digit"
 # The same for synthetic photos, drawings and forms, and for pictures to reject: there are fewer of them.
-BOUNDS = {MADE_UP: 0.5, NO_PICTURE: 1.0}
+BOUNDS: Final = {MADE_UP: 0.5, NO_PICTURE: 1.0}
 # A variant pays where it passes and takes at most this share of the shipped model's CPU time.
-PAYS = 0.9
+PAYS: Final = 0.9
 
 
 @dataclass(frozen=True)

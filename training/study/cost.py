@@ -6,6 +6,7 @@ import gc
 import time
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Final
 
 import numpy as np
 from torch import nn
@@ -15,8 +16,8 @@ from service.model.session import DigitSession
 from training.network.convnet import ServedNet
 from training.publish.export import trace
 
-BATCH = 64
-ROUNDS = 7
+BATCH: Final = 64
+ROUNDS: Final = 7
 
 
 @dataclass(frozen=True)

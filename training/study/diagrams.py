@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,14 @@ from service.model.explanation import Explanation
 from training.network import reference
 from training.network.reference import Array
 
-CELL = 44
-TINTS = ("a", "b", "c", "d")
-TILE = 72
-LABEL = 130
-BLUE = np.array([41, 82, 204])
-ORANGE = np.array([212, 89, 12])
+CELL: Final = 44
+TINTS: Final = ("a", "b", "c", "d")
+TILE: Final = 72
+LABEL: Final = 130
+BLUE: Final = np.array([41, 82, 204])
+ORANGE: Final = np.array([212, 89, 12])
 
-STYLE = """
+STYLE: Final = """
 text { font: 15px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #18181b; text-anchor: middle; }
 .note { font-size: 13px; fill: #62626d; } .left { text-anchor: start; } .sign { font-size: 22px; fill: #62626d; }
 rect { fill: #fff; stroke: #b9b9c3; } path { fill: none; stroke-width: 2.5; }

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from training.learn.precision import number_format
 from training.learn.train import with_none
 from training.network.convnet import ConvNet, Widths
 
-NARROW = Widths(conv1=6, conv2=12, fc1=32)
+NARROW: Final = Widths(conv1=6, conv2=12, fc1=32)
 
 
 @dataclass(frozen=True)

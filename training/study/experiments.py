@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ from training.study.cost import as_artifact, cost_of
 logger = logging.getLogger(__name__)
 
 # Enough to tell networks apart, not to bring one to its best: 20,000 pictures, 8 epochs.
-SHORT = Recipe(
+SHORT: Final = Recipe(
     name="short",
     epochs=8,
     batch_size=256,
@@ -40,8 +40,8 @@ SHORT = Recipe(
     bfloat16=True,
     augmentation=Augmentation(rotate_degrees=10, scale=0.1, shear=0.1, shift_pixels=1, elastic_pixels=1),
 )
-PICTURES = 20_000
-RESULTS = "results.json"
+PICTURES: Final = 20_000
+RESULTS: Final = "results.json"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -18,9 +19,9 @@ from training.study import diagrams
 from training.study.arithmetic import costs, output_size, sides_that_fit
 from training.study.diagrams import correlate, number
 
-ROOT = Path(__file__).parents[2]
-DOCUMENT = ROOT / "docs" / "convolution.md"
-IMAGES = ROOT / "docs" / "images"
+ROOT: Final = Path(__file__).parents[2]
+DOCUMENT: Final = ROOT / "docs" / "convolution.md"
+IMAGES: Final = ROOT / "docs" / "images"
 
 # The article's worked example, and one whose kernel is not symmetric, so that flipping it shows.
 IMAGE: Array = np.arange(1.0, 10.0).reshape(3, 3)
@@ -29,8 +30,19 @@ SLANT: Array = np.array([[1.0, 0.0], [0.0, -1.0]])
 PRINTED: Array = np.array([[12.0, 13.0], [20.0, 21.0]])  # what the article prints
 POOLED: Array = np.array([[1.0, 3.0, 2.0, 0.0], [5.0, 7.0, 4.0, 2.0], [0.0, 2.0, 8.0, 6.0], [4.0, 6.0, 1.0, 9.0]])
 
-THREE = [(90, 80), (120, 55), (165, 60), (180, 95), (160, 125), (130, 135)]
-THREE += [(165, 145), (190, 175), (180, 215), (140, 235), (95, 220)]
+THREE: Final = [
+    (90, 80),
+    (120, 55),
+    (165, 60),
+    (180, 95),
+    (160, 125),
+    (130, 135),
+    (165, 145),
+    (190, 175),
+    (180, 215),
+    (140, 235),
+    (95, 220),
+]
 
 
 def three() -> bytes:

@@ -6,15 +6,15 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 # Pictures whose activations fix the ranges; with a tenth of them the answers hardly change.
-CALIBRATION = 1_000
-OPERATORS = ["Conv", "Gemm", "MaxPool"]
+CALIBRATION: Final = 1_000
+OPERATORS: Final = ["Conv", "Gemm", "MaxPool"]
 
 
 class Pictures(CalibrationDataReader):  # type: ignore[misc]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from training.synth.paper import Field
 from training.synth.strokes import Strokes, draw, enlarge, trace, warp
 
 Rng = np.random.Generator
-_SHARE = 20 / 28  # of the unit square that a digit takes, as of MNIST's pictures
+_SHARE: Final = 20 / 28  # of the unit square that a digit takes, as of MNIST's pictures
 
 
 class Drawing(Protocol):

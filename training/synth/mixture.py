@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +52,8 @@ SHARES: dict[str, float] = {
 }
 """How often a sign is written in which way, relative to each other."""
 
-SMALL = 20  # pixels; a picture up to this size is the kind that people send as it is
-AS_IT_IS = (0.3, 0.12)  # the share of small and of larger pictures that is sent without being drawn anew
+SMALL: Final = 20  # pixels; a picture up to this size is the kind that people send as it is
+AS_IT_IS: Final = (0.3, 0.12)  # the share of small and of larger pictures that is sent without being drawn anew
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from training.synth.drawing import Drawing
 from training.synth.scenes import PENS, Rng, letter
 from training.synth.strokes import Strokes, draw, join, polyline, warp
 
-LETTERS = "ABCDEFGHJKLMNPQRTUVWXYabdefhkmnprtuwxy#&@%?+=*"
+LETTERS: Final = "ABCDEFGHJKLMNPQRTUVWXYabdefhkmnprtuwxy#&@%?+=*"
 
 
 def empty(rng: Rng, *, kind: str) -> paper.Sheet:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,20 +29,20 @@ from training.synth.pictures import OTHER_KINDS, synthesise_grey
 logger = logging.getLogger(__name__)
 
 # The label of a picture that shows no single digit.
-NO_DIGIT = 10
+NO_DIGIT: Final = 10
 
-CHUNK = 100
-PHOTOS = (
+CHUNK: Final = 100
+PHOTOS: Final = (
     *("photo", "photo_shadow", "photo_hard_shadow", "photo_pencil", "photo_lined", "photo_grid", "photo_rings"),
     *("photo_table", "photo_small", "photo_rotated"),
 )
-CANVASES = (
+CANVASES: Final = (
     *("canvas", "canvas_mouse", "canvas_thumb", "canvas_small", "canvas_corner", "canvas_edge", "canvas_28"),
     *("canvas_palette", "canvas_tight"),
 )
-FORMS = ("form", "form_comb", "scan_cmyk")
-TIGHT = ("usps", "semeion")
-HARD = ("thin", "reduced", "soft_marker", "out_of_focus", "chalk", "marker", "faint")
+FORMS: Final = ("form", "form_comb", "scan_cmyk")
+TIGHT: Final = ("usps", "semeion")
+HARD: Final = ("thin", "reduced", "soft_marker", "out_of_focus", "chalk", "marker", "faint")
 
 Images = NDArray[np.uint8]
 Made = tuple[Images, NDArray[np.bool_]]
@@ -75,10 +75,10 @@ class PoolPlan:
 
 
 # For choosing thresholds, from digits held out of training.
-VALIDATION_PLAN = PoolPlan(photo=60, canvas=60, form=200, tight=400, hard=60, other=200, seed=1)
+VALIDATION_PLAN: Final = PoolPlan(photo=60, canvas=60, form=200, tight=400, hard=60, other=200, seed=1)
 
 # For the model card, from the digits of the test set.
-TEST_PLAN = PoolPlan(photo=60, canvas=60, form=200, tight=400, hard=60, other=200, seed=2)
+TEST_PLAN: Final = PoolPlan(photo=60, canvas=60, form=200, tight=400, hard=60, other=200, seed=2)
 
 
 @dataclass(frozen=True)

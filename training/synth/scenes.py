@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ PENS: tuple[paper.Colour, ...] = (
     (0.05, 0.35, 0.20),
     (0.25, 0.22, 0.2),
 )
-FONTS = (
+FONTS: Final = (
     "DejaVuSans.ttf",
     "DejaVuSans-Bold.ttf",
     "DejaVuSerif.ttf",

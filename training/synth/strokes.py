@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from training.synth.thinning import thin
 
-_TRACE = 84  # side of the raster on which a 28 x 28 digit is thinned
+_TRACE: Final = 84  # side of the raster on which a 28 x 28 digit is thinned
 
 
 @dataclass(frozen=True)
