@@ -73,7 +73,9 @@ def test_who_is_being_refused_is_left_to_his_own_limit() -> None:
 
 def draining(*, is_last: bool) -> Drain:
     """Make a drain whose gateway is a stand-in."""
-    gateway: Any = SimpleNamespace(drain=lambda: None, is_last=lambda: is_last, listeners=())
+    gateway: Any = SimpleNamespace(
+        drain=lambda: None, is_last=lambda: is_last, listeners=(), doors=(), forget_address=lambda: None
+    )
     return Drain(gateway, Settings(lame_duck_s=LIMIT_S))
 
 
