@@ -203,10 +203,9 @@ class _Choice:
         return rough
 
     def _most(self) -> float:
-        """Give a score that no piece can pass, from areas alone."""
-        area = self.pieces.area * cv2.minMaxLoc(self.ink.contrast)[1]
-        most = float((np.sqrt(area * self.pieces.extent) * self._central * _EDGE_WEIGHT[self.touched]).max())
-        return most * self.scale**1.5 * (BOARD if self.ink.photo and self.ink.inverted else 1) * ROUNDING
+        """Give a score that no piece can pass, from areas and places alone."""
+        weight = self._central * _EDGE_WEIGHT[self.touched]
+        return _most(float((self.pieces.area * self.pieces.extent * weight**2).max()), self.ink, self.scale)
 
     def _main(self, most: float) -> int | None:
         """Choose the piece with the best score; None if that is not above `most`."""
