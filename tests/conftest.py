@@ -7,7 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from pillow_heif import register_heif_opener
 from serving import BENTOML, OURS, Server, StartServer, kill_group, start_server
+
+register_heif_opener()  # so that Pillow writes HEIC too
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,9 @@ import httpx
 import numpy as np
 import psutil
 import pytest
-from pillow_heif import register_heif_opener
 from serving import Server
 from test_predict import check, picture
 
-register_heif_opener()
 BOTH = pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
 
 

@@ -11,12 +11,10 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from pillow_heif import register_heif_opener
 from serving import Server
 
 from service.contract import FORMATS
 
-register_heif_opener()
 MODEL = {"name": "digits", "version": "1"}
 
 

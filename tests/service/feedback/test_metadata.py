@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
-from pillow_heif import register_heif_opener
 
 from service.errors import UndecodablePicture
 from service.feedback.metadata import without_metadata
 from service.preprocess import preprocess
-
-register_heif_opener()
 
 SECRET = b"Ada Lovelace, 51.5N 0.1W"
 

@@ -9,12 +9,9 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
-from pillow_heif import register_heif_opener
 
 from service.model.session import DigitSession
 from service.preprocess import Prepared
-
-register_heif_opener()  # so that Pillow writes HEIC too
 
 # Hand-drawn corner by corner, x and y in the unit square.
 DRAWINGS: dict[int, list[list[tuple[float, float]]]] = {
