@@ -104,7 +104,8 @@ def load_old_task(data: Path, labels: Sequence[str], kept: Path) -> OldTask | No
         return placed(Digits(torch.from_numpy(images), torch.from_numpy(labels)))
 
     beside = [Digits(torch.from_numpy(part.images), torch.from_numpy(part.labels)) for part in taught]
-    none = Digits(torch.from_numpy(_others_of(taught)), torch.full((len(_others_of(taught)),), NO_DIGIT))
+    others, others_test = (_others_of(part) for part in (taught, judged))
+    none = Digits(torch.from_numpy(others), torch.full((len(others),), NO_DIGIT))
     shown = [placed(part) for part in (replay[:REPLAYED], *beside, none)]  # what is no digit twice: a third of all
     return OldTask(
         replay=Digits(*(torch.cat([getattr(part, name) for part in shown]) for name in ("images", "labels"))),
@@ -112,7 +113,7 @@ def load_old_task(data: Path, labels: Sequence[str], kept: Path) -> OldTask | No
         test=placed(test),
         hands=None if watched is None else digits_of(fitted),
         others=torch.from_numpy(_others_of(fitted)),
-        others_test=(_others_of(judged), [None] * len(_others_of(judged))),
+        others_test=(others_test, [None] * len(others_test)),
         hands_test=None if watched is None else _checked(digits_of(judged), labels),
     )
 
