@@ -12,7 +12,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from service.api.layouts import from_nested, layouts, to_uint8
-from service.api.picture_bodies import PictureText
+from service.api.picture_bodies import PictureText, members
 from service.api.picture_text import decode_text
 from service.api.schemas import Fact
 from service.api.tensors import shown
@@ -82,8 +82,9 @@ def _list(body: bytes) -> list[Any]:
         raise RequestError(f"the body is not JSON ({str(error)[:100]}); {_like()}") from error
     instances = content.get("instances") if isinstance(content, dict) else None
     if not isinstance(instances, list):
-        seen = f"the members {[key[:50] for key in list(content)[:10]]}" if isinstance(content, dict) else "no object"
-        raise RequestError(f"the body has {seen}; {_like()}, one instance a row, also where there is one alone")
+        raise RequestError(
+            f"the body has {members(content)}; {_like()}, one instance a row, also where there is one alone"
+        )
     signature = content.get("signature_name", "serving_default")
     if signature != "serving_default":
         raise RequestError(f"there is no signature {shown(signature)}; leave 'signature_name' out")

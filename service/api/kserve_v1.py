@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from typing_extensions import TypedDict
 
 from service.api.inference_types import Name
 from service.api.instances import Instances, PredictBody, read_instances
-from service.api.predict import DECIMALS, Share, Shares
-from service.api.schemas import Fact
-from service.contract import JSON, Rejection
+from service.api.predict import DECIMALS, Row, row
+from service.api.schemas import named
+from service.contract import JSON
 from service.errors import NotFound, PayloadTooLarge, RequestError, ServiceError, UndecodablePicture
 from service.gateway.messages import Reply, Request, json_reply
 from service.gateway.route import Route
@@ -38,15 +38,6 @@ class ModelAnswer(TypedDict):
     ready: bool
 
 
-class Row(TypedDict):
-    """The answer to one instance; `digit` is null exactly where `rejected` is not, and images are never rejected."""
-
-    digit: Annotated[int | str | None, Fact("label")]
-    confidence: Share
-    probabilities: Shares
-    rejected: Rejection | None
-
-
 class PredictAnswer(TypedDict):
     """One row for each instance, in order."""
 
@@ -64,7 +55,7 @@ class KServeV1Routes:
         self._recogniser = recogniser
         manifest = recogniser.manifest
         self._name = manifest.name
-        self._labels = [int(label) if label.isdecimal() else label for label in manifest.labels]
+        self._labels = named(manifest.labels)
         self._image_shape = tuple(recogniser.session.image_shape)
 
     def routes(self) -> list[Route]:
@@ -124,8 +115,8 @@ class KServeV1Routes:
         outputs, labels = await self._recogniser.tensors(given.images)
         shares = np.round(outputs.probabilities.astype(np.float64), DECIMALS).tolist()
         return {
-            place: self._row(label, row[label], row, None)
-            for place, label, row in zip(given.image_places, labels.tolist(), shares, strict=True)
+            place: {"digit": self._labels[label], "confidence": each[label], "probabilities": each, "rejected": None}
+            for place, label, each in zip(given.image_places, labels.tolist(), shares, strict=True)
         }
 
     async def _pictures(self, given: Instances) -> dict[int, Row]:
@@ -133,21 +124,8 @@ class KServeV1Routes:
         for place, one in zip(given.picture_places, prepared, strict=True):
             if isinstance(one, ServiceError):
                 raise type(one)(f"instances[{place}]: {one}") from one
-        answers = [answer.prediction for answer in await self._recogniser.prepared(readable(prepared))]
+        answers = await self._recogniser.prepared(readable(prepared))
         return {
-            place: self._row(
-                one.label,
-                round(one.confidence, DECIMALS),
-                [round(share, DECIMALS) for share in one.probabilities],
-                one.rejected,
-            )
-            for place, one in zip(given.picture_places, answers, strict=True)
-        }
-
-    def _row(self, label: int | None, confidence: float, shares: Any, rejected: Rejection | None) -> Row:
-        return {
-            "digit": None if label is None else self._labels[label],
-            "confidence": confidence,
-            "probabilities": shares,
-            "rejected": rejected,
+            place: row(answer.prediction, self._labels)
+            for place, answer in zip(given.picture_places, answers, strict=True)
         }

@@ -163,9 +163,13 @@ def _value(body: bytes, name: str, kind: type[_T], expected: str) -> _T:
         raise RequestError(f"the body is not JSON: {error}; expected {{'{name}': …}} with {expected}") from error
     value = content.get(name) if isinstance(content, dict) else None
     if not isinstance(value, kind):
-        seen = f"the members {[key[:50] for key in list(content)[:10]]}" if isinstance(content, dict) else "no object"
-        raise RequestError(f"the JSON body has {seen}; expected {{'{name}': …}} with {expected}")
+        raise RequestError(f"the JSON body has {members(content)}; expected {{'{name}': …}} with {expected}")
     return value
+
+
+def members(content: object) -> str:
+    """Say what a JSON value has, for an error: the names of some members, each cut short."""
+    return f"the members {[key[:50] for key in list(content)[:10]]}" if isinstance(content, dict) else "no object"
 
 
 def _url_field(body: bytes) -> bytes | None:

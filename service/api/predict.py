@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from service.api.picture_bodies import MANY_PICTURES, ONE_PICTURE, read_picture, read_pictures
-from service.api.schemas import Fact
+from service.api.schemas import Fact, named
 from service.contract import JSON, MAX_PICTURES, Rejection
 from service.errors import PayloadTooLarge, RequestError, ServiceError, UndecodablePicture, UnsupportedType
 from service.feedback.desk import FeedbackDesk
@@ -32,13 +32,18 @@ class Model(TypedDict):
     version: Annotated[str, Fact("version")]
 
 
-class PredictionAnswer(TypedDict):
-    """The answer to one picture; `digit` is null if and only if `rejected` is set. Probabilities have six decimals."""
+class Row(TypedDict):
+    """The answer to one instance; `digit` is null exactly where `rejected` is not, and images are never rejected."""
 
     digit: Annotated[int | str | None, Fact("label")]
     confidence: Share
     probabilities: Shares
     rejected: Rejection | None
+
+
+class PredictionAnswer(Row):
+    """The answer to one picture; `digit` is null if and only if `rejected` is set. Probabilities have six decimals."""
+
     model: Model
 
 
@@ -67,7 +72,7 @@ class PictureRoutes:
         self._desk = desk
         self._max_pictures = max_pictures
         manifest = recogniser.manifest
-        self._labels = [int(label) if label.isdecimal() else label for label in manifest.labels]
+        self._labels = named(manifest.labels)
         self._model: Model = {"name": manifest.name, "version": manifest.version}
 
     def routes(self) -> list[Route]:
@@ -112,10 +117,14 @@ class PictureRoutes:
 
     def answer(self, prediction: Prediction) -> PredictionAnswer:
         """Write one prediction as the API's JSON."""
-        return {
-            "digit": None if prediction.label is None else self._labels[prediction.label],
-            "confidence": round(prediction.confidence, DECIMALS),
-            "probabilities": [round(probability, DECIMALS) for probability in prediction.probabilities],
-            "rejected": prediction.rejected,
-            "model": self._model,
-        }
+        return {**row(prediction, self._labels), "model": self._model}
+
+
+def row(prediction: Prediction, labels: Sequence[int | str]) -> Row:
+    """Write one prediction without its model; `labels` are the classes' names in answers."""
+    return {
+        "digit": None if prediction.label is None else labels[prediction.label],
+        "confidence": round(prediction.confidence, DECIMALS),
+        "probabilities": [round(probability, DECIMALS) for probability in prediction.probabilities],
+        "rejected": prediction.rejected,
+    }

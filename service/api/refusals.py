@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from service.api.tensors import INSIDE
 from service.errors import RequestError
 
-_MEMORY: Final = "send and receive each tensor in the request and the answer themselves"
 _TRACE: Final = "set DIGITS_TRACING before the start; it holds for all requests"
 _LOG: Final = "set DIGITS_LOG_FORMAT and DIGITS_ACCESS_LOG before the start"
 _LOAD: Final = "set DIGITS_REPOSITORY_API and DIGITS_API_KEY before the start, and load over HTTP"
@@ -32,13 +32,13 @@ REFUSALS: Final = (
         r"systemsharedmemory(/region/[^/]+)?/(status|register|unregister)",
         ("SystemSharedMemoryStatus", "SystemSharedMemoryRegister", "SystemSharedMemoryUnregister"),
         "system shared memory",
-        _MEMORY,
+        INSIDE,
     ),
     Refusal(
         r"cudasharedmemory(/region/[^/]+)?/(status|register|unregister)",
         ("CudaSharedMemoryStatus", "CudaSharedMemoryRegister", "CudaSharedMemoryUnregister"),
         "CUDA shared memory",
-        _MEMORY,
+        INSIDE,
     ),
     Refusal(r"(models/[^/]+/)?trace/setting", ("TraceSetting",), "trace settings", _TRACE),
     Refusal(r"logging", ("LogSettings",), "log settings", _LOG),

@@ -34,6 +34,11 @@ class Fact:
         return {**handler(schema), FACT: self.name}
 
 
+def named(labels: Iterable[str]) -> list[int | str]:
+    """Return labels as answers name them: digits as numbers, others as text."""
+    return [int(label) if label.isdecimal() else label for label in labels]
+
+
 def facts(manifest: Manifest, settings: Settings, outputs: Iterable[str]) -> dict[str, Json]:
     """Return the schema parts that replace each `Fact`.
 
@@ -48,7 +53,7 @@ def facts(manifest: Manifest, settings: Settings, outputs: Iterable[str]) -> dic
     return {
         "name": {"const": manifest.name},
         "version": {"const": manifest.version},
-        "label": {"enum": [*(int(label) if label.isdecimal() else label for label in manifest.labels), None]},
+        "label": {"enum": [*named(manifest.labels), None]},
         "written": {"enum": [*manifest.labels, NO_DIGIT]},
         "classes": {"minItems": classes, "maxItems": classes},
         "outputs": {"enum": [*outputs]},

@@ -16,13 +16,13 @@ Tensor = NDArray[np.uint8] | list[bytes]
 DATATYPES: Final = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}
 
 # Triton's parameters that are not done here, and what to do instead. Each value of NOTHING asks for nothing.
-_INSIDE: Final = "send and receive each tensor in the request and the answer themselves"
+INSIDE: Final = "send and receive each tensor in the request and the answer themselves"
 _NO_STATE: Final = "the model keeps nothing from one request to the next, so leave it out"
 REFUSED: Final = {
     "classification": "ask for the best classes of an output, by its own class_count",
-    "shared_memory_region": _INSIDE,
-    "shared_memory_byte_size": _INSIDE,
-    "shared_memory_offset": _INSIDE,
+    "shared_memory_region": INSIDE,
+    "shared_memory_byte_size": INSIDE,
+    "shared_memory_offset": INSIDE,
     "sequence_id": _NO_STATE,
     "sequence_start": _NO_STATE,
     "sequence_end": _NO_STATE,

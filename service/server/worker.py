@@ -11,14 +11,12 @@ import socket
 import sys
 import tempfile
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import ssl
 
     from service.settings import Settings
-
-BACKLOG: Final = 2048
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +49,7 @@ def _serve(listener: socket.socket, supervisor: socket.socket, options: argparse
     server_context.worker_index = options.number
     server_context.service_type = "entry_service"
     from service.server.drain import longest_stop_s  # noqa: PLC0415
-    from service.server.listening import SocketFile  # noqa: PLC0415
+    from service.server.listening import BACKLOG, SocketFile  # noqa: PLC0415
     from service.settings import load_settings  # noqa: PLC0415
     from service.telemetry.counting import count_in_memory, count_in_slot  # noqa: PLC0415
 
