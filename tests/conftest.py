@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,16 @@ import pytest
 from pillow_heif import register_heif_opener
 from serving import BENTOML, OURS, Server, StartServer, kill_group, start_server
 
+WORKERS = 2  # each has a PyTorch and a server of its own
+
 register_heif_opener()  # so that Pillow writes HEIC too
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of a hundred servers would compile the service again
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share folders among two processes, module by module; run single modules in this one."""
+    modules = all(Path(argument.split("::")[0]).is_file() for argument in config.args)
+    return 0 if modules else min(WORKERS, os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")

@@ -59,17 +59,20 @@ StartServer = Callable[..., Server]
 
 
 _given: set[int] = set()
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 def free_port() -> int:
     """Return a port of the loopback interface on which nothing listens now, and never the same twice.
 
-    Two servers that start side by side would share a port, and the log that is named by it.
+    Two servers that start side by side would share a port, and the log that is named by it. So each of pytest's workers
+    has ports of its own. The kernel gives odd ones first, therefore every other pair.
     """
     while True:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port: int = listener.getsockname()[1]
-        if port not in _given:
+        if port not in _given and port // 2 % _workers == _worker:
             _given.add(port)
             return port
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 from serving import Server, kill_group, start_server
 from strokes import DIGITS
@@ -24,12 +25,20 @@ class Kept(NamedTuple):
         return [json.loads(path.read_text()) for path in (self.folder / state).glob("*/correction.json")]
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
+@pytest.fixture(scope="module")
+def keeping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     """Start a service that takes corrections."""
-    server = start_server(tmp_path, workers=2, lame_duck_s=0, feedback=tmp_path / "kept", feedback_key="operator")
-    yield Kept(server, tmp_path / "kept")
+    folder = tmp_path_factory.mktemp("correction")
+    server = start_server(folder, workers=2, lame_duck_s=0, feedback=folder / "kept", feedback_key="operator")
+    yield Kept(server, folder / "kept")
     kill_group(server.process)
+
+
+@pytest.fixture
+def kept(keeping: Kept) -> Kept:
+    """Give the service with nothing kept."""
+    httpx.delete(f"{keeping.server.url}/feedback/*", headers={"Authorization": "Bearer operator"}).raise_for_status()
+    return keeping
 
 
 def say(visit: Visit, label: str) -> None:

@@ -68,7 +68,7 @@ class Load:
 
 def test_no_call_is_lost_when_the_end_comes_under_load(launch: StartServer) -> None:
     """All answers are right and come; then nothing listens; the process ends with 0."""
-    server, port = start_grpc(launch, lame_duck_s=0.3)
+    server, port = start_grpc(launch, lame_duck_s=1)
     with Load(port) as load:
         status = server.stop()
     assert load.problems == [], server.log_text()

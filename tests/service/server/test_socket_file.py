@@ -71,7 +71,7 @@ def test_it_answers_on_the_file_and_removes_it_at_its_end(launch: StartServer, f
 def test_no_request_is_lost_when_it_ends(launch: StartServer, folder: Path, workers: int) -> None:
     """Connections that were made are answered; when nobody answers any more, the file is gone."""
     path = folder / "s"
-    server = start(launch, path, workers=workers, lame_duck_s=0.2)
+    server = start(launch, path, workers=workers, lame_duck_s=1)
     lost: list[str] = []
     answered = [0] * CLIENTS
 

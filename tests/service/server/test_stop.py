@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from serving import StartServer
 
 CLIENTS = 16
+LAME_DUCK_S = 1  # a client that gets no processor for so long is taken for idle, and its connection closed
 QUIET = {"lame_duck_s": 0}
 
 
@@ -117,7 +118,7 @@ def test_no_answer_is_lost_when_the_end_comes_under_load(
     launch: StartServer, command: tuple[str, ...], how: signal.Signals, workers: int
 ) -> None:
     """Busy keep-alive clients are told to close and never cut off; the process ends with 0."""
-    server = launch(command, lame_duck_s=0.3, workers=workers)
+    server = launch(command, lame_duck_s=LAME_DUCK_S, workers=workers)
     with Load(server.port) as load:
         status = server.stop(how)
     assert load.lost == []
@@ -176,7 +177,7 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server as in a container, where BentoML's own supervisor would leave a dead worker dead; it ends with 0."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENTOML_CONTAINERIZED", "true")
-        server = start_server(tmp_path_factory.mktemp("contained"), OURS, lame_duck_s=0.1)
+        server = start_server(tmp_path_factory.mktemp("contained"), OURS, lame_duck_s=LAME_DUCK_S)
     yield server
     assert server.stop() == 0
 
