@@ -1,4 +1,4 @@
-"""`make serve` on another interpreter, as the README says it, and a picture of a 7 answered. Standard library only."""
+"""Serve on another interpreter, by `make serve` and from the installed wheel, and read a 7. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 INSTALL_LIMIT_S = 900
 STOP_LIMIT_S = 30
 
@@ -47,26 +50,48 @@ def ask(port: int, method: str, path: str, body: bytes | None = None) -> tuple[i
         connection.close()
 
 
-def main(python: str) -> int:
-    """Serve in an environment of its own; returns 0 if the picture was answered and the end was clean."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    command = ("make", "serve", f"PYTHON={python}", "SERVE=.venv-further", f"PORT={port}")
-    server = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - the caller names the interpreter
+def answers_a_seven(command: tuple[str, ...], folder: Path, port: int) -> bool:
+    """Start the service in a folder, send it the picture, and stop it; returns whether it answered 7."""
+    server = subprocess.Popen(command, cwd=folder, start_new_session=True)  # noqa: S603 - of the caller
     try:
         limit = time.monotonic() + INSTALL_LIMIT_S
         while ask(port, "GET", "/readyz")[0] != http.HTTPStatus.OK:
             if server.poll() is not None or time.monotonic() > limit:
                 sys.stderr.write(f"error: {' '.join(command)} is not ready (exit status {server.poll()})\n")
-                return 1
+                return False
             time.sleep(0.2)
         status, answer = ask(port, "POST", "/predict", seven())
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
         server.wait(STOP_LIMIT_S)
-    sys.stdout.write(f"{status} {answer.decode()}\n")
-    return int(status != http.HTTPStatus.OK or json.loads(answer)["digit"] != 7)
+    sys.stdout.write(f"{' '.join(command)}: {status} {answer.decode()}\n")
+    return status == http.HTTPStatus.OK and json.loads(answer)["digit"] == 7
+
+
+def install_wheel(python: str, folder: Path) -> str:
+    """Build the wheel and install it into a new environment below a folder; returns the environment's interpreter."""
+    installed = str(folder / "venv" / "bin" / "python")
+    subprocess.run((python, "-m", "venv", folder / "venv"), check=True)  # noqa: S603 - of the caller
+    pip = (installed, "-m", "pip", "--quiet", "--disable-pip-version-check")
+    subprocess.run((*pip, "wheel", "--no-deps", "--wheel-dir", folder, ROOT), check=True)  # noqa: S603
+    wheel = next(folder.glob("*.whl"))
+    subprocess.run((*pip, "install", f"{wheel}[cpu]"), check=True)  # noqa: S603
+    return installed
+
+
+def main(python: str) -> int:
+    """Serve from the clone, then from the wheel in an empty folder; returns 0 if both answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    make = ("make", "serve", f"PYTHON={python}", "SERVE=.venv-further", f"PORT={port}")
+    if not answers_a_seven(make, ROOT, port):
+        return 1
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "empty").mkdir()
+        command = (install_wheel(python, folder), "-m", "service", "--port", str(port))
+        return int(not answers_a_seven(command, folder / "empty", port))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.errors import ConfigurationError
 
 PREFIX: Final = "DIGITS_"
-SHIPPED_MODEL: Final = Path(__file__).resolve().parent.parent / "models" / "digits"
+_HERE: Final = Path(__file__).resolve().parent
+# In an installed wheel the models are inside the package, in the repository beside it (pyproject.toml, force-include).
+SHIPPED_MODEL: Final = (_HERE if (_HERE / "models").is_dir() else _HERE.parent) / "models" / "digits"
 
 
 class Settings(BaseSettings):

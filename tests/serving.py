@@ -77,7 +77,9 @@ def free_port() -> int:
             return port
 
 
-def start_server(folder: Path, command: tuple[str, ...] = OURS, *, wait: bool = True, **settings: object) -> Server:
+def start_server(
+    folder: Path, command: tuple[str, ...] = OURS, *, wait: bool = True, cwd: Path = ROOT, **settings: object
+) -> Server:
     """Start the service with settings (`max_queue=1` sets DIGITS_MAX_QUEUE), and wait until it is ready."""
     port = free_port()
     environment = {
@@ -90,7 +92,7 @@ def start_server(folder: Path, command: tuple[str, ...] = OURS, *, wait: bool = 
     with log.open("wb") as output:
         process = subprocess.Popen(
             [word.format(port=port) for word in command],
-            cwd=ROOT,
+            cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
