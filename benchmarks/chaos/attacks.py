@@ -34,6 +34,7 @@ TYPES = (
     "a" * 300,
     "multipart/form-data",
 )
+PACKED = zlib.compress(bytes(2**20), 9)  # 1 KB
 FORMATS = tuple(each.name for each in contract.FORMATS)
 
 
@@ -44,6 +45,7 @@ def attacks(count: int, seed: int) -> Iterator[Attack]:
     kinds = (
         _mutated,
         _bomb,
+        _parts,
         _typed,
         _form,
         odd_tensor,
@@ -106,6 +108,21 @@ def _bomb(choose: random.Random, _: dict[str, bytes]) -> Attack:
             + bytes(4)
         )
     return Attack(f"bomb {kind} of {side}", post(choose.choice(["/predict", "/explain"]), data, "image/png"))
+
+
+def _parts(choose: random.Random, files: dict[str, bytes]) -> Attack:
+    """Draw a file of many parts beside its pixels: empty ones, or texts that are unpacked to 1 MiB each."""
+    kind, at, part = choose.choice(
+        [
+            ("PNG", 33, png_chunk(b"zTXt", b"a\0\0" + PACKED)),
+            ("PNG", 33, png_chunk(b"iCCP", b"a\0\0" + PACKED)),
+            ("PNG", 33, png_chunk(b"abCd", b"")),
+            ("JPEG", 2, b"\xff\xfe\x00\x02"),
+        ]
+    )
+    data = files[kind]
+    body = data[:at] + part * choose.choice([3, 300, 100_000 // len(part)]) + data[at:]
+    return Attack(f"parts of {kind}", post("/predict", body, f"image/{kind.lower()}"))
 
 
 def _typed(choose: random.Random, files: dict[str, bytes]) -> Attack:
@@ -215,12 +232,14 @@ def _framing(choose: random.Random, files: dict[str, bytes]) -> Attack:
 
 def png(width: int, height: int, data: bytes) -> bytes:
     """Write a grey PNG of any announced size around any data."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    chunks = png_chunk(b"IHDR", head), png_chunk(b"IDAT", data), png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    """Write one chunk of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def _picture(kind: str, choose: random.Random) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.contract import SIDE, Rejection
+from service.preprocess.bounded_file import packed_parts
 from service.preprocess.colour import to_grey
 from service.preprocess.decode import MAX_PIXELS, decode, decode_for
 from service.preprocess.digit import Found, find_digit
@@ -57,6 +58,8 @@ def preprocess_at_once(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Prepared
         PictureTooLarge: the header announces more than `max_pixels` pixels.
         UndecodablePicture: the bytes are no picture, or a damaged one.
     """
+    if packed_parts(data):
+        return None  # each may take longer to unpack than the whole rest
     picture = decode(data, max_pixels=max_pixels)
     if picture.ndim == 2:
         if is_mnist_style(picture):
