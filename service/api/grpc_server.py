@@ -276,10 +276,11 @@ class GrpcServer:
             data = await self._inbox.read(context)
             held = len(data)
             service = messages.parse(messages.HealthCheckRequest, data).service
-            await context.write(messages.HealthCheckResponse(status=self._health(service)).SerializeToString())
-            if not self._draining.is_set():
-                await self._draining.wait()
-                await context.write(messages.HealthCheckResponse(status=self._health(service)).SerializeToString())
+            told = self._health(service)
+            await context.write(messages.HealthCheckResponse(status=told).SerializeToString())
+            await self._draining.wait()  # may have begun while the client was told
+            if (status := self._health(service)) != told:
+                await context.write(messages.HealthCheckResponse(status=status).SerializeToString())
             await self._ending.wait()
             raise Overloaded("the server is shutting down; ask another one")
         except ServiceError as error:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from grpc.aio import EOF
 
 from service.api import grpc_inbox
+from service.api import grpc_messages as messages
 from service.api.grpc_inbox import Inbox
+from service.api.grpc_server import NOT_SERVING, SERVING, WATCH, GrpcServer
 from service.errors import Overloaded, RequestError, RequestTimeout
 from service.gateway.messages import BodyLimits
+from service.settings import Settings
 
 
 class Arriving:
@@ -89,3 +93,34 @@ def test_one_who_leaves_gives_his_place_up() -> None:
         assert await inbox.read(Arriving(b"a")) == b"a"
 
     asyncio.run(read())
+
+
+class Watcher(Arriving):
+    """A call of Watch during whose first answer the server begins to drain."""
+
+    def __init__(self, server: GrpcServer) -> None:
+        super().__init__(b"")
+        self._server = server
+        self.told: list[int] = []
+        self.ended = asyncio.Event()
+
+    async def write(self, data: bytes) -> None:
+        """Take an answer."""
+        self.told.append(messages.HealthCheckResponse.FromString(data).status)
+        self._server.drain()
+        if len(self.told) == 2:
+            self.ended.set()
+
+
+def test_one_who_watches_is_told_of_a_drain_that_begins_meanwhile() -> None:
+    """The client may know its first answer before the server knows that it was sent."""
+
+    async def watch() -> None:
+        server = GrpcServer(Settings(), BodyLimits(10, 20))
+        call = Watcher(server)
+        watching = asyncio.create_task(server.service(SimpleNamespace(method=WATCH)).stream_stream(None, call))
+        await asyncio.wait_for(call.ended.wait(), 10)
+        watching.cancel()
+        assert call.told == [SERVING, NOT_SERVING]
+
+    asyncio.run(watch())
