@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -91,7 +92,7 @@ class Batcher:
                 f"the queue is full: {self._queued_images} images wait, the limit is {self._max_queue}; try again soon"
             )
         loop = self._loop or self._bind()
-        item = _Item(images, loop.create_future(), loop.time())
+        item = _Item(images, loop.create_future(), perf_counter())
         self._queue.append(item)
         self._queued_images += count
         if not self._busy:
@@ -128,7 +129,7 @@ class Batcher:
             items, count = self._take()
             if not items:
                 return
-            started = loop.time()
+            started = perf_counter()
             queue_s = started - items[0].enqueued_at
             if count > self._max_inline:
                 self._busy = True
@@ -193,6 +194,6 @@ class Batcher:
                 item.answer.set_exception(result)
             else:
                 item.answer.set_result(result)
-        if self._observe is not None and self._loop is not None:
+        if self._observe is not None:
             images = sum(len(item.images) for item in items)
-            self._observe(BatchStatistics(images, queue_s, self._loop.time() - started))
+            self._observe(BatchStatistics(images, queue_s, perf_counter() - started))
