@@ -15,7 +15,7 @@ _PACKED: Final = (b"iCCP", b"iTXt", b"zTXt")
 class BoundedFile(io.BytesIO):
     """A file that may be read only so often, or a million empty segments in 4 MB would take seconds.
 
-    Pillow parses segments in Python: 16 MB of empty ones in a JPEG took 2.6 s, 1 MB of compressed profiles in a PNG 2.1 s.
+    Pillow parses them in Python: 16 MB of empty ones in a JPEG took 2.6 s, 1 MB of compressed profiles in a PNG 2.1 s.
 
     Args:
         data: a whole file.
