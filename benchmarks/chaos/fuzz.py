@@ -78,7 +78,7 @@ def files(draw: st.DrawFn) -> bytes:
     changed = canvas.convert(draw(st.sampled_from(MODES)))
     try:
         changed.save(file, draw(st.sampled_from(FORMATS)).name)
-    except (OSError, ValueError):  # the format has no such mode
+    except (KeyError, OSError, ValueError):  # the format has no such mode
         file = io.BytesIO()
         canvas.save(file, "PNG")
     data = bytearray(file.getvalue())
