@@ -61,6 +61,8 @@ def _summary(manifest: Mapping[str, Any]) -> str:
         "recipe": _recipe(manifest),
         "temperature": f"{manifest['temperature']:.4f}, part of the graph, fitted on validation images",
     }
+    if "release" in manifest:
+        rows["release"] = f"digit-service {manifest['release']}"
     if test is not None:
         rows["MNIST test accuracy"] = f"**{100 * test['accuracy']:.2f} %** of {test['pictures']:,}"
         one_look = manifest["metrics"].get("one_look")

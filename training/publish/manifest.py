@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
+from service import __version__
 from training.data.mnist import DIGITS
 from training.publish.answers import signature
 from training.publish.export import LAYERS, OPSET
@@ -43,6 +44,7 @@ def build_manifest(
         "statistics": data.pop("distribution", None),
         "data": data,
         "metrics": report["metrics"],
+        "release": __version__,
         "packages": packages(),
         "git_commit": git_commit(),
     }
