@@ -164,6 +164,8 @@ def _read_output(entry: object, default_binary: bool) -> RequestedOutput:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise RequestError(f"an output is {shown(entry)}, expected an object with a name")
     name = entry["name"]
+    if "parameters" not in entry:
+        return RequestedOutput(name, default_binary)
     parameters = _parameters(entry, f"output {name[:100]!r}", "binary_data", PARAMETER)
     binary = _flag(parameters, "binary_data", default=default_binary)
     return RequestedOutput(name, binary, class_count(parameters.get(PARAMETER), name))

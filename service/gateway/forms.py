@@ -89,9 +89,11 @@ def _as_text(name: str) -> str:
 
 def _is_file(segment: MultipartSegment) -> bool:
     """Tell a file, which has a name or the media type of something else than text."""
-    kind = segment.header("Content-Type", "text/plain").lower()
-    named = segment.filename is not None or "filename*=" in segment.header("Content-Disposition", "")
-    return named or not kind.startswith("text/plain")
+    return (
+        segment.filename is not None
+        or "filename*=" in segment.header("Content-Disposition", "")
+        or not segment.header("Content-Type", "text/plain").lower().startswith("text/plain")
+    )
 
 
 def _decoded(data: bytes, segment: MultipartSegment) -> bytes:

@@ -175,7 +175,8 @@ class Request:
             )
         if len(declared) > 15 or int(declared) > self._limits.one:
             raise self._too_large(declared[:20].decode())
-        coding = inflater(self.headers.get(b"content-encoding", b""))
+        encoding = self.headers.get(b"content-encoding")
+        coding = inflater(encoding) if encoding else None
         chunks, size, more = list[bytes](), 0, True
         self.reading = True
         while more:
