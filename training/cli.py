@@ -22,6 +22,8 @@ from training.data.folder import answer_folder, contact_sheet, scores
 from training.data.mnist import DATA_VARIABLE, data_folder, load_mnist
 from training.errors import DataError, TrainingError
 from training.judge.calibration import balanced
+from training.judge.curves import curves as judge_curves
+from training.judge.curves import table as curve_table
 from training.judge.evaluate import evaluate_mnist
 from training.judge.leaderboard import answer_all, calibration_error, from_json, table
 from training.judge.leaderboard import leaderboard as judge_rows
@@ -117,6 +119,13 @@ def leaderboard(options: argparse.Namespace) -> None:
     logger.info("%s", table(judge_rows(answers, pool)))
     error = calibration_error(answers, pool, balanced(pool))
     logger.info("calibration error of the whole answer, digits and signs together: %.2f %%", 100 * error)
+
+
+def curves(options: argparse.Namespace) -> None:
+    """Compare measures of "no digit" on the real validation images: non-digits rejected against digits lost."""
+    session = DigitSession(load_artifact(options.model), provider=options.provider)
+    pool = validation_pool(RUNS / "leaderboard", options.data)
+    logger.info("%s", curve_table(judge_curves(session.run, session.artifact.manifest, pool)))
 
 
 def export(options: argparse.Namespace) -> None:
@@ -219,9 +228,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--sheet", type=Path, default=RUNS / "mistakes.png", help="image of the errors (runs/mistakes.png)"
     )
-    command = add(leaderboard)
-    command.add_argument("--model", type=Path, default=DEFAULT_MODEL, help=f"model folder ({DEFAULT_MODEL})")
-    command.add_argument("--provider", choices=("auto", "cpu", "cuda", "tensorrt"), default="cpu", help="(cpu)")
+    for function in (leaderboard, curves):
+        command = add(function)
+        command.add_argument("--model", type=Path, default=DEFAULT_MODEL, help=f"model folder ({DEFAULT_MODEL})")
+        command.add_argument("--provider", choices=("auto", "cpu", "cuda", "tensorrt"), default="cpu", help="(cpu)")
     command = add(fit_thresholds)
     command.add_argument("--run", type=Path, default=RUNS / "best", help="a finished run (runs/best)")
     command = add(export)
