@@ -21,6 +21,7 @@ from training.commands import add_commands
 from training.data.folder import answer_folder, contact_sheet, scores
 from training.data.mnist import DATA_VARIABLE, data_folder, load_mnist
 from training.errors import DataError, TrainingError
+from training.judge.bundled import NAME, load_bundled
 from training.judge.calibration import balanced
 from training.judge.curves import curves as judge_curves
 from training.judge.curves import table as curve_table
@@ -116,7 +117,14 @@ def leaderboard(options: argparse.Namespace) -> None:
     session = DigitSession(load_artifact(options.model), provider=options.provider)
     pool = validation_pool(RUNS / "leaderboard", options.data)
     answers = answer_all(session.run, session.artifact.manifest, pool)
-    logger.info("%s", table(judge_rows(answers, pool)))
+    rows = judge_rows(answers, pool)
+    bundled = load_bundled()
+    if bundled is None:
+        logger.info("without scikit-learn's digits: it is not installed (pip install scikit-learn)")
+    else:
+        others = judge_rows(answer_all(session.run, session.artifact.manifest, bundled), bundled)
+        rows += [row for row in others if row.name.startswith(NAME)]  # not in the means: nothing is chosen by them
+    logger.info("%s", table(rows))
     error = calibration_error(answers, pool, balanced(pool))
     logger.info("calibration error of the whole answer, digits and signs together: %.2f %%", 100 * error)
 
