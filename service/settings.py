@@ -80,13 +80,13 @@ class Settings(BaseSettings):
         default=False, description="routes that list versions and change the served one; needs an API key"
     )
     grpc_port: int | None = Field(default=None, ge=1, le=65535, description="port of gRPC; none: no gRPC")
-    uds: Path | None = Field(default=None, description="Unix socket to listen on, and on no port")
+    uds: Path | None = Field(default=None, description="Unix socket to listen on, instead of a port")
     ssl_certfile: Path | None = Field(default=None, description="certificate, with its chain, in PEM; none: plain HTTP")
     ssl_keyfile: Path | None = Field(default=None, description="its key in PEM; none: it is in the same file")
     root_path: str | None = Field(
         default=None,
         pattern=r"^(/[A-Za-z0-9._~-]+)*/?$",
-        description="path below which a proxy has the service, such as /digits; whether the proxy takes it off or not",
+        description="path under which a proxy publishes the service, such as /digits; the proxy may remove it or not",
     )
     feedback: Path | None = Field(
         default=None, description="folder for corrections; none: corrections are not accepted"

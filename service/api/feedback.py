@@ -124,7 +124,7 @@ class FeedbackRoutes:
             for path in sorted(entry.glob("picture.*")):
                 kind = b"image/png" if path.suffix == ".png" else b"image/jpeg"
                 return Reply(200, path.read_bytes(), kind, ((b"cache-control", b"no-store"),))
-            raise NotFound(f"the correction {wanted!r} has lost its picture; delete it")
+            raise NotFound(f"the picture of the correction {wanted!r} is missing; delete the correction")
 
         return await self._desk.disk(read)
 
@@ -161,7 +161,7 @@ class FeedbackRoutes:
             raise RequestError(f"id is {str(wanted)[:50]!r}, expected the X-Request-ID of an answer")
         if not isinstance(place, int) or isinstance(place, bool) or not 0 <= place < MAX_PICTURES:
             raise RequestError(
-                f"place is {str(place)[:20]!r}, expected 0 for the first picture of a request, and so on"
+                f"place is {str(place)[:20]!r}, expected a whole number, 0 for the first picture of the request"
             )
         if "digit" not in content:
             raise RequestError("digit is missing, expected what the picture shows, or null for no digit")

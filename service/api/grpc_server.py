@@ -282,7 +282,7 @@ class GrpcServer:
             if (status := self._health(service)) != told:
                 await context.write(messages.HealthCheckResponse(status=status).SerializeToString())
             await self._ending.wait()
-            raise Overloaded("the server is shutting down; ask another one")
+            raise Overloaded("the server is shutting down; send the request to another instance")
         except ServiceError as error:
             _refuse(context, error)
         finally:

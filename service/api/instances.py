@@ -82,9 +82,7 @@ def _list(body: bytes) -> list[Any]:
         raise RequestError(f"the body is not JSON ({str(error)[:100]}); {_like()}") from error
     instances = content.get("instances") if isinstance(content, dict) else None
     if not isinstance(instances, list):
-        raise RequestError(
-            f"the body has {members(content)}; {_like()}, one instance a row, also where there is one alone"
-        )
+        raise RequestError(f"the body has {members(content)}; {_like()}, a list even of a single instance")
     signature = content.get("signature_name", "serving_default")
     if signature != "serving_default":
         raise RequestError(f"there is no signature {shown(signature)}; leave 'signature_name' out")

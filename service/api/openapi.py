@@ -32,7 +32,7 @@ class Description:
         routes: all others.
         known: what only the model and the settings know (service/api/schemas.py).
         has_keys: whether there are API keys.
-        root_path: below which a proxy has the service.
+        root_path: path under which a proxy publishes the service.
     """
 
     def __init__(

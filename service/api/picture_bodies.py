@@ -83,8 +83,9 @@ async def read_picture(request: Request) -> bytes:
         data = decode_text(text)
     elif body:
         raise UnsupportedType(
-            f"the Content-Type is {request.content_type[:100]!r}, and the {len(body)} bytes are no picture by their "
-            f"first ones, expected one: the file itself as image/* or {OCTETS}, a form with one file as {FORM}, or "
+            f"the Content-Type is {request.content_type[:100]!r}, and the {len(body)} bytes do not begin as "
+            f"an image file does; expected one picture: the file itself as image/* or {OCTETS}, "
+            f"a form with one file as {FORM}, or "
             f'{JSON} as {{"image": "<base64 or data URI>"}}'
         )
     else:

@@ -105,8 +105,8 @@ class Repository:
                 _replace(self._folder / SERVING_FILE, wanted)
             except OSError as error:
                 raise RequestError(
-                    f"not loaded: {self._folder / SERVING_FILE} cannot be written ({error.strerror}); from it "
-                    "other workers and the next start know the version; make the folder writable"
+                    f"not loaded: {self._folder / SERVING_FILE} cannot be written ({error.strerror}); "
+                    "other workers and the next start read the version from it; make the folder writable"
                 ) from error
             self._take(session, wanted)
         return json_reply({"name": self._name, "version": wanted})

@@ -73,8 +73,9 @@ class FeedbackDesk:
         found = self.recent.find(request_id, place) or await self._neighbours.find(request_id, place)
         if found is None:
             raise NotFound(
-                f"picture {place} of the answer {request_id[:50]!r} is not remembered: answers are kept for "
-                f"{SECONDS // 60} minutes, unless many came or the id was used twice; send the picture with its label"
+                f"picture {place} of the answer {request_id[:50]!r} is not in memory: answers are kept for "
+                f"{SECONDS // 60} minutes, less if many arrive, and not if two have the same id; "
+                "send the picture with its label"
             )
         return found
 

@@ -107,7 +107,7 @@ class FeedbackStore:
                 self._count(size)
         except OSError as error:
             shutil.rmtree(begun, ignore_errors=True)
-            raise NotKept(f"the correction could not be kept ({error.strerror}); try again later") from error
+            raise NotKept(f"the correction could not be stored ({error.strerror}); try again later") from error
         return True
 
     def read(self) -> list[Kept]:
@@ -145,7 +145,7 @@ class FeedbackStore:
                 (self.folder / state).mkdir(mode=0o700, exist_ok=True)
                 path.rename(self.folder / state / path.name)
         except OSError as error:
-            raise NotKept(f"the decision could not be kept ({error.strerror}); try again later") from error
+            raise NotKept(f"the decision could not be stored ({error.strerror}); try again later") from error
 
     def delete(self, correction_id: str) -> None:
         """Remove one correction: at once from the list, a moment later from disk.

@@ -84,7 +84,7 @@ class Inflater:
         self._members += 1
         if self._coding == b"gzip":
             if self._members > MAX_MEMBERS:
-                raise self._damaged(f"it is of more than {MAX_MEMBERS} files in a row")
+                raise self._damaged(f"it has more than {MAX_MEMBERS} gzip members")
             return zlib.decompressobj(_GZIP)
         if self._members > 1:
             raise self._damaged("more follows after its end")

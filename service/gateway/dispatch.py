@@ -273,4 +273,4 @@ def _allowed(route: _Path) -> list[str]:
 
 
 async def _draining(_: Request) -> Reply:
-    raise Draining("the server is shutting down; ask another one")
+    raise Draining("the server is shutting down; send the request to another instance")

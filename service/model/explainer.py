@@ -42,8 +42,8 @@ class Explainer:
         missing = [name for name in LAYERS if name not in layers]
         if missing:
             raise ArtifactError(
-                f"the manifest in {artifact.folder} has no {missing} in `layers`, so nothing can be shown of the "
-                "inside; export again"
+                f"the manifest in {artifact.folder} has no {missing} in `layers`, so its layers cannot be shown; "
+                "export again"
             )
         self._tensors = {name: layers[name] for name in LAYERS} | {name: name for name in WEIGHTS}
         tapped = replace(artifact, model_bytes=with_outputs(artifact.model_bytes, list(self._tensors.values())))

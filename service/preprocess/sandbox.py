@@ -51,7 +51,7 @@ def decode_apart(data: bytes, *, max_pixels: int, work_side: int) -> NDArray[np.
         decoder.close()
         logger.warning("the decoder of a picture of %d bytes ended: %s", len(data), error)
         raise UndecodablePicture(
-            f"The {len(data)} bytes sent made the decoder give up (it crashed, or took longer than {LIMIT_S:.0f} s). "
+            f"The {len(data)} bytes sent could not be decoded: the decoder crashed or took over {LIMIT_S:.0f} s. "
             "Send the picture as JPEG or PNG."
         ) from error
     finally:

@@ -65,16 +65,29 @@ def main(arguments: list[str] | None = None) -> int:
 def parse(arguments: list[str] | None = None) -> Options:
     """Read the command line; variables are the defaults: PORT, and DIGITS_ with the name of the option."""
     parser = argparse.ArgumentParser(prog="python -m service", description="Serve handwritten digits over HTTP.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1; :: is every one)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1; :: means every address)")
     port = os.environ.get("PORT") or 3000
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--port", type=int, default=port, help="port to listen on (PORT, or 3000); 0 takes any free one")
-    where.add_argument("--uds", default=_set("UDS"), metavar="PATH", help="Unix socket to listen on, and on no port")
-    parser.add_argument("--workers", type=int, default=_set("WORKERS") or 1, help="processes (1)")
-    parser.add_argument("--ssl-certfile", default=_set("SSL_CERTFILE"), metavar="PEM", help="speak TLS by this")
-    parser.add_argument("--ssl-keyfile", default=_set("SSL_KEYFILE"), metavar="PEM", help="its key (in the same file)")
+    where.add_argument("--uds", default=_set("UDS"), metavar="PATH", help="Unix socket to listen on, instead of a port")
+    parser.add_argument("--workers", type=int, default=_set("WORKERS") or 1, help="server processes (1)")
     parser.add_argument(
-        "--root-path", default=_set("ROOT_PATH"), metavar="PATH", help="below which a proxy has the service, as /digits"
+        "--ssl-certfile",
+        default=_set("SSL_CERTFILE"),
+        metavar="PEM",
+        help="serve TLS with this certificate and its chain",
+    )
+    parser.add_argument(
+        "--ssl-keyfile",
+        default=_set("SSL_KEYFILE"),
+        metavar="PEM",
+        help="the certificate's key (default: in the same file)",
+    )
+    parser.add_argument(
+        "--root-path",
+        default=_set("ROOT_PATH"),
+        metavar="PATH",
+        help="path under which a proxy publishes the service, such as /digits",
     )
     options = parser.parse_args(arguments)
     if not 0 <= options.port <= 65535:

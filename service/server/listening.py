@@ -65,7 +65,9 @@ def bind(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise StartError(f"cannot listen on {host} port {port}: {reason}; choose others by --host and --port") from None
+        raise StartError(
+            f"cannot listen on {host} port {port}: {reason}; choose others with --host and --port"
+        ) from None
 
 
 def bind_file(path: str) -> tuple[socket.socket, SocketFile]:
@@ -90,7 +92,7 @@ def bind_file(path: str) -> tuple[socket.socket, SocketFile]:
                 listener.close()
                 raise
     except OSError as error:
-        raise StartError(f"cannot listen on {path}: {error.strerror or error}; choose another by --uds") from None
+        raise StartError(f"cannot listen on {path}: {error.strerror or error}; choose another with --uds") from None
 
 
 def address(host: str, port: int, scheme: str = "http") -> str:
@@ -106,7 +108,7 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise StartError(f"cannot listen on {path}: it is a file of another kind; choose another by --uds")
+        raise StartError(f"cannot listen on {path}: it is a file of another kind; choose another with --uds")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(PROBE_S)
         try:
@@ -120,7 +122,7 @@ def _remove_stale(path: str) -> None:
             if error.errno == errno.ENOENT:  # it went this moment
                 return
             raise
-    raise StartError(f"cannot listen on {path}: a server listens there; end it, or choose another by --uds")
+    raise StartError(f"cannot listen on {path}: a server listens there; end it, or choose another with --uds")
 
 
 @contextmanager

@@ -46,7 +46,7 @@ export async function post(path, body, signal) {
     const words = apiKey ? "The service does not know this API key." : "This service wants an API key.";
     throw new Trouble(words, { retry: false, wantsKey: true, status: 401 });
   }
-  const busy = response.status === 503 ? "The service is busy just now." : `The service answered with an error (${response.status}).`;
+  const busy = response.status === 503 ? "The service is busy." : `The service answered with an error (${response.status}).`;
   throw new Trouble(reason ? sentence(reason) : busy, {
     retry: response.status >= 500,
     status: response.status,

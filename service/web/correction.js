@@ -5,7 +5,7 @@ import { Trouble, idOf, post } from "./client.js";
 
 const NO_DIGIT = "none";
 const THANKS =
-  "Thank you. The picture and what you said of it are kept on this server, without your name. A later version may learn from them.";
+  "Thank you. The picture and your correction are stored on this server, without your name. A later version may learn from them.";
 
 export class CorrectionView {
   #box = document.getElementById("correction");

@@ -54,7 +54,7 @@ async function show() {
   $("back").disabled = at === 0;
   $("count").textContent = `${waiting.length - at} wait, ${at} decided`;
   if (!one) return;
-  $("said").textContent = `Said to be ${label(one.digit)}`;
+  $("said").textContent = `The user says: ${label(one.digit)}`;
   const sure = `${Math.round(one.confidence * 100)} %`;
   $("answered").textContent = one.answered === null
     ? `The answer was: ${one.rejected}.`

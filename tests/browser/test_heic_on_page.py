@@ -13,7 +13,7 @@ def test_heic_is_read_and_never_a_broken_image(desk: Visit, how: str) -> None:
     give(desk, [drawn("7", "heic", "IMG_0001.HEIC")], how)
     desk.see_digit("7")
     desk.see("#unseen").to_contain_text("IMG_0001.HEIC")
-    desk.see("#unseen").to_contain_text("The service reads it all the same.")
+    desk.see("#unseen").to_contain_text("but the service can read it.")
     desk.see("#picture").to_be_hidden()
     desk.see("#hint").to_be_hidden()
     desk.page.keyboard.press("Escape")

@@ -74,7 +74,7 @@ def test_a_blank_picture_is_rejected_with_its_reason(http: httpx.Client) -> None
             {"content": b"not a picture", "headers": {"content-type": "text/plain"}},
             415,
             "unsupported_media_type",
-            "the Content-Type is 'text/plain', and the 13 bytes are no picture by their first ones",
+            "the Content-Type is 'text/plain', and the 13 bytes do not begin as an image file does",
         ),
         ({"content": b"not a picture"}, 415, "unsupported_media_type", "the Content-Type is ''"),
         ({"content": b""}, 400, "bad_request", "empty (0 bytes)"),

@@ -95,12 +95,12 @@ def test_in_the_lame_duck_it_is_not_ready_and_answers(launch: StartServer) -> No
 
 
 def test_those_who_watch_do_not_keep_it_from_ending(launch: StartServer) -> None:
-    """They are told that it ends, and to ask another one."""
+    """They are told that it ends, and to ask another instance."""
     server, port = start_grpc(launch, lame_duck_s=0)
     watch = Calls(port).channel.unary_stream(WATCH)(b"", timeout=60)
     next(watch)
     status = server.stop()
-    with pytest.raises(grpc.RpcError, match="shutting down; ask another one") as ended:
+    with pytest.raises(grpc.RpcError, match="shutting down; send the request to another instance") as ended:
         list(watch)
     assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
     assert status == 0

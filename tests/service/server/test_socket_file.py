@@ -120,7 +120,7 @@ def test_a_server_that_listens_keeps_its_file(launch: StartServer, folder: Path)
     second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=START_LIMIT_S, check=False)
     assert second.returncode == 1
     assert second.stderr.splitlines() == [
-        f"error: cannot listen on {path}: a server listens there; end it, or choose another by --uds"
+        f"error: cannot listen on {path}: a server listens there; end it, or choose another with --uds"
     ]
     assert is_ready(path)
 
@@ -135,7 +135,7 @@ def test_what_is_no_socket_is_left_alone(folder: Path, kind: str) -> None:
         path.mkdir()
     else:
         path = folder / ("x/s" if kind == "no folder" else "s" * 120)
-    with pytest.raises(StartError, match=r"cannot listen on .*; choose another by --uds"):
+    with pytest.raises(StartError, match=r"cannot listen on .*; choose another with --uds"):
         bind_file(str(path))
     if kind == "file":
         assert path.read_text() == "mine"
