@@ -13,9 +13,10 @@ from PIL import Image, ImageOps
 
 from service.contract import FORMATS
 from service.errors import UndecodablePicture
-from service.preprocess.decode import decode, is_apart
+from service.preprocess.decode import decode, eight_bits, is_apart
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
+_PNG_MODES: Final = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 _PNG_CHUNKS: Final = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _ALONE: Final = {0x01, *range(0xD0, 0xD8)}  # markers without a length: TEM, and the restarts within the pixels
@@ -54,10 +55,11 @@ def without_metadata(data: bytes) -> tuple[bytes, str]:
 
 def _anew(picture: Image.Image) -> bytes:
     upright = ImageOps.exif_transpose(picture)
-    if upright.mode == "CMYK":
-        upright = upright.convert("RGB")
-    elif upright.mode == "F":  # PNG has no fractions; the preprocessing reads them as grey
-        upright = upright.convert("L")
+    if upright.mode not in _PNG_MODES:  # PNG has neither fractions nor 32 bits, CMYK or Lab
+        if upright.mode.startswith(("I", "F")):
+            upright = eight_bits(upright)
+        else:
+            upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
     clean = Image.frombytes(upright.mode, upright.size, upright.tobytes())
     if upright.mode == "P" and (palette := upright.palette) is not None:
         clean.putpalette(palette.palette, palette.mode)

@@ -119,7 +119,7 @@ def _to_pixels(picture: Image.Image, work_side: int, side: int) -> Decoded:
     picture.load()  # here, so that a damaged file is found here
     orientation = _orientation(picture)
     if picture.mode.startswith(("I", "F")):
-        picture = _eight_bits(picture)
+        picture = eight_bits(picture)
     factor = -(-max(picture.size) // work_side)
     if picture.has_transparency_data:
         return Decoded(_turned(_on_contrast(_premultiplied(picture, factor)), orientation), halved)
@@ -184,7 +184,7 @@ def _orientation(picture: Image.Image) -> int:
         return 1
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def eight_bits(picture: Image.Image) -> Image.Image:
     """Bring 16-bit, 32-bit and float samples to 8 bits; 12-bit samples in a 16-bit file keep their contrast."""
     samples = np.nan_to_num(np.asarray(picture, np.float32), posinf=0, neginf=0)
     top = float(samples.max())

@@ -57,7 +57,8 @@ KINDS = [
     *(("JPEG", "RGB", {"orientation": turn}) for turn in range(2, 9)),
     *(("WEBP", mode, {"lossless": True}) for mode in ("RGB", "RGBA")),
     *(("WEBP", "RGB", {"orientation": 6, "lossless": True}), ("PNG", "RGB", {"orientation": 6})),
-    *(("GIF", "P", {}), ("BMP", "RGB", {}), ("TIFF", "RGB", {}), ("TIFF", "L", {}), ("TIFF", "CMYK", {})),
+    *(("GIF", "P", {}), ("BMP", "RGB", {}), ("TIFF", "RGB", {}), ("TIFF", "L", {})),
+    *(("TIFF", mode, {}) for mode in ("CMYK", "LAB", "YCbCr", "I", "I;16", "F")),
     *((kind, mode, {"orientation": 6}) for kind in ("AVIF", "HEIF") for mode in ("RGB", "RGBA")),
 ]
 
@@ -75,6 +76,16 @@ def test_the_pixels_stay_and_the_secrets_go(kind: str, mode: str, options: dict[
         assert not set(again.info) & {"comment", "xmp", "XML:com.adobe.xmp", "icc_profile", "Author", "photoshop"}
         assert set(again.getexif()) <= {0x0112}
         assert again.format == {".png": "PNG", ".jpg": "JPEG"}[suffix]
+
+
+@pytest.mark.parametrize("white", [1, 4095, 10**6])
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_numbers_of_any_range_are_kept_as_they_are_seen(dtype: type, white: int) -> None:
+    """Scientific TIFF files count from 0 to 1, to 4,095, or to whatever the camera gives."""
+    data = file(Image.fromarray((np.asarray(drawn("L")) / 255 * white).astype(dtype)), "TIFF")
+    seen = preprocess(data)
+    assert seen.rejected is None
+    assert np.array_equal(preprocess(without_metadata(data)[0]).image, seen.image)
 
 
 def test_what_is_clean_stays_as_it_is() -> None:
