@@ -12,12 +12,17 @@ from typing import Any, Final
 
 from PIL import AvifImagePlugin, features
 
+from service.contract import FORMATS
 from service.errors import PictureTooLarge, UndecodablePicture
 from service.preprocess.decode import decode_here
 from service.preprocess.sandbox import ANSWER, LONGEST_MESSAGE, ORDER, PIXELS, READY, TOO_LARGE, UNDECODABLE
 
 OWN_BYTES: Final = 128 * 2**20  # Python and its libraries: 77 MiB were measured
 BYTES_PER_PIXEL: Final = 24  # planes, the same as RGBA, Pillow's copy and ours; 9 were measured for RGB
+REMEDIES: Final = {
+    "AVIF": "its Pillow was built without; Pillow 11.3 or newer has it.",
+    "HEIF": "pip install 'digit-service[heic]'.",
+}
 _SIZES: Final = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)  # ISO/IEC 23008-12: width and height of each item
 
 
@@ -63,7 +68,7 @@ def _answer(data: bytes, max_pixels: int, work_side: int, formats: list[str]) ->
         size = max((_size(match) for match in _SIZES.finditer(data)), key=prod, default=(0, 0))
         if prod(size) > max_pixels:  # the AVIF decoder does not say why it refuses a large one
             return _message(TOO_LARGE, f"The picture is {size[0]} x {size[1]} pixels; the limit is {max_pixels}.")
-        return _message(UNDECODABLE, str(error) + _missing(formats))
+        return _message(UNDECODABLE, _missing(data, formats) or str(error))
     height, width, channels = pixels.shape if pixels.ndim == 3 else (*pixels.shape, 1)
     return ANSWER.pack(PIXELS, 0, height, width, channels) + pixels.tobytes()
 
@@ -96,13 +101,13 @@ def _message(kind: int, text: str) -> bytes:
     return ANSWER.pack(kind, len(message), 0, 0, 0) + message
 
 
-def _missing(formats: list[str]) -> str:
-    """Say what this installation does without."""
-    remedies = {
-        "AVIF": "This server does not read AVIF: its Pillow was built without; Pillow 11.3 or newer has it.",
-        "HEIF": "This server does not read HEIC: pip install 'digit-service[heic]'.",
-    }
-    return "".join(f" {remedy}" for name, remedy in remedies.items() if name not in formats)
+def _missing(data: bytes, formats: list[str]) -> str:
+    """Say that this installation does without the file's format, if it does."""
+    for each in FORMATS:
+        if each.name in REMEDIES and each.name not in formats and re.match(each.signature, data, re.DOTALL):
+            what = f"The {len(data)} bytes sent are {each.title}, which this server does not read"
+            return f"{what}: {REMEDIES[each.name]} Or send JPEG or PNG."
+    return ""
 
 
 def limit_memory(size: int) -> None:
