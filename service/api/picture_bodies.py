@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, TypeVar
@@ -11,7 +12,7 @@ import orjson
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from service.api.picture_text import decode_text, is_data_uri
+from service.api.picture_text import decode_text, first_bytes, is_data_uri
 from service.api.schemas import Fact
 from service.contract import FORM, FORMATS, JSON, MAX_PICTURES, OCTETS, PICTURE_TYPES, URL_FORM
 from service.errors import RequestError, ServiceError, UnsupportedType
@@ -22,6 +23,8 @@ ONE: Final = "image"
 MANY: Final = "images"
 MAX_FIELDS: Final = 16  # of a form that holds one picture
 _SIGNATURES: Final = re.compile(b"|".join(each.signature for each in FORMATS), re.DOTALL)
+_OBJECT: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")  # Windows puts a byte order mark before UTF-8
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{16}")
 _T = TypeVar("_T")
 
 Picture = Annotated[bytes, Fact("picture")]
@@ -75,9 +78,9 @@ async def read_picture(request: Request) -> bytes:
     body = await request.body()
     if kind == FORM:
         data = _unwrapped(_only(parse_multipart(body, request.content_type, max_parts=MAX_FIELDS)).data)
-    elif kind.startswith("image/") or kind == OCTETS or _SIGNATURES.match(body) or is_data_uri(body):
+    elif kind.startswith("image/") or kind == OCTETS or _SIGNATURES.match(body) or _is_text(body):
         data = _unwrapped(body)
-    elif kind == JSON:
+    elif kind == JSON or _is_object(body):
         data = decode_text(_value(body, ONE, str, "one string, or send several pictures to /predict_batch"))
     elif kind == URL_FORM and (text := _url_field(body)) is not None:
         data = decode_text(text)
@@ -86,7 +89,8 @@ async def read_picture(request: Request) -> bytes:
             f"the Content-Type is {request.content_type[:100]!r}, and the {len(body)} bytes do not begin as "
             f"an image file does; expected one picture: the file itself as image/* or {OCTETS}, "
             f"a form with one file as {FORM}, or "
-            f'{JSON} as {{"image": "<base64 or data URI>"}}'
+            f'{JSON} as {{"image": "<base64 or data URI>"}}; with curl: -F image=@FILE or '
+            "--data-binary @FILE, because -d removes the line breaks of a file"
         )
     else:
         data = b""
@@ -109,8 +113,9 @@ async def read_pictures(request: Request, most: int) -> list[bytes | ServiceErro
         if not pictures:
             raise RequestError(f"the form has {name_fields(parts)}; expected one or more parts named '{MANY}'")
         return [_or_error(_unwrapped, part.data) for part in pictures]
-    if kind == JSON:
-        texts = _value(await request.body(), MANY, list, f"1 to {most} strings")
+    body = await request.body()
+    if kind == JSON or _is_object(body):
+        texts = _value(body, MANY, list, f"1 to {most} strings")
         if not 1 <= len(texts) <= most:
             raise RequestError(f"'{MANY}' has {len(texts)} elements, expected 1 to {most}; send more in other requests")
         wrong = next((place for place, text in enumerate(texts) if not isinstance(text, str)), None)
@@ -141,11 +146,21 @@ def _only(parts: Sequence[Part]) -> Part:
 
 def _files(parts: Sequence[Part]) -> list[Part]:
     """Leave out text, and the empty part that a browser sends for a file that was not chosen."""
-    return [part for part in parts if (part.is_file and part.data) or is_data_uri(part.data)]
+    return [part for part in parts if (part.is_file and part.data) or _is_text(part.data)]
 
 
 def _unwrapped(data: bytes) -> bytes:
-    return decode_text(data) if is_data_uri(data) else data
+    return decode_text(data) if _is_text(data) else data
+
+
+def _is_text(data: bytes) -> bool:
+    """Tell by the first bytes whether this is a data URI, or a picture file in base64."""
+    return is_data_uri(data) or (_BASE64.match(data) is not None and _SIGNATURES.match(first_bytes(data)) is not None)
+
+
+def _is_object(body: bytes) -> bool:
+    """Tell by the first byte whether this is JSON, whatever its sender calls it: curl's -d calls it a form."""
+    return _OBJECT.match(body) is not None
 
 
 def _or_error(decode: Any, sent: Any) -> bytes | ServiceError:
@@ -159,7 +174,7 @@ def _or_error(decode: Any, sent: Any) -> bytes | ServiceError:
 def _value(body: bytes, name: str, kind: type[_T], expected: str) -> _T:
     """Read one member of a JSON object."""
     try:
-        content = orjson.loads(body)
+        content = orjson.loads(body.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise RequestError(f"the body is not JSON: {error}; expected {{'{name}': …}} with {expected}") from error
     value = content.get(name) if isinstance(content, dict) else None

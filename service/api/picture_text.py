@@ -20,6 +20,11 @@ def is_data_uri(data: bytes) -> bool:
     return data[:5].lower() == b"data:"
 
 
+def first_bytes(text: bytes) -> bytes:
+    """Return what the first 16 characters of base64 stand for."""
+    return pybase64.b64decode(text[:16].translate(_TO_STANDARD))
+
+
 def decode_text(text: str | bytes) -> bytes:
     """Return the bytes of a file in base64 or in a data URI; its media type is ignored.
 
