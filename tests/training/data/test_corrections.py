@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from pathlib import Path
 
+import httpx
+import numpy as np
 import pytest
-from corrections import correct, drawn, feedback_folder
+from corrections import MIB, correct, drawn, feedback_folder
+from PIL import Image
+from serving import StartServer
 
+from service.contract import FORMATS
 from service.feedback.correction import State
+from service.feedback.store import FeedbackStore
+from service.preprocess import preprocess
 from training.data.feedback import read_feedback
 from training.errors import DataError
 
@@ -74,3 +82,26 @@ def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     """With what was expected."""
     with pytest.raises(DataError, match="DIGITS_FEEDBACK"):
         read_feedback(tmp_path / "nowhere")
+
+
+def test_pictures_of_every_format_are_corrected_over_http_and_learnt_from(launch: StartServer, tmp_path: Path) -> None:
+    """By an answer's id and by the picture; what is learnt is what the network saw of the file that was sent."""
+    folder, seen = tmp_path / "feedback", {}
+    server = launch(feedback=folder, feedback_per_minute=1000)
+    with httpx.Client(base_url=server.url, timeout=20) as client:
+        for number, each in enumerate(FORMATS):
+            file = io.BytesIO()
+            Image.open(io.BytesIO(drawn("x", random.Random(number)))).save(file, each.name)
+            answer = client.post("/predict", content=file.getvalue()).raise_for_status()
+            said = {"id": answer.headers["x-request-id"], "digit": 4}
+            first = client.post("/feedback", json=said).raise_for_status().json()["id"]
+            again = client.post("/feedback", files={"image": file.getvalue()}, data={"digit": "4"})
+            assert again.raise_for_status().json()["id"] == first
+            seen[first] = preprocess(file.getvalue()).image
+    store = FeedbackStore(folder, 64 * MIB)
+    for correction in seen:
+        store.move(correction, State.ACCEPTED)
+    examples = read_feedback(folder).collection.examples
+    assert len(examples) == len(FORMATS)
+    for one in examples:
+        assert (one.label, np.array_equal(one.image, seen[one.path.parent.name])) == ("4", True)
