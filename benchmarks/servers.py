@@ -39,7 +39,7 @@ class Server:
     Attributes:
         title: how the table calls it.
         command: words after the Python interpreter; {port} and {workers} are filled in.
-        ready: path that answers 200 once requests are taken.
+        ready: path that answers 200 once requests are taken; empty for a server without HTTP.
         live: path to probe while photos are under way.
         calls: what it is asked, by workload; a workload that it has no route for is missing.
         environment: variables beside those of this process.
@@ -174,7 +174,7 @@ def running(server: Server, workers: int = 1) -> Iterator[Running]:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
-            if not _answers(process, port, server.ready, started + START_LIMIT_S):
+            if server.ready and not _answers(process, port, server.ready, started + START_LIMIT_S):
                 log.seek(0)
                 tail = log.read()[-1000:].decode(errors="replace")
                 raise BenchmarkError(f"{server.title} did not become ready (`{' '.join(command)}`):\n{tail}")
