@@ -6,8 +6,6 @@ wire format; the routes are in service/api/open_inference.py.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from service.api.classes import PARAMETER, best_classes, class_count
 from service.api.layouts import from_nested
+from service.api.picture_text import decode_text
 from service.api.tensors import (
     DATATYPES,
     RequestedOutput,
@@ -29,7 +28,7 @@ from service.api.tensors import (
     unpack,
 )
 from service.contract import MAX_TENSORS
-from service.errors import RequestError
+from service.errors import RequestError, UndecodablePicture
 from service.gateway.messages import Reply, json_reply
 
 HEADER_LENGTH: Final = b"inference-header-content-length"
@@ -154,10 +153,13 @@ def _read_input(entry: object, binary: memoryview, image_shape: tuple[int, ...])
 def _json_pictures(data: list[Any], count: int) -> list[bytes]:
     if len(data) != count or not all(isinstance(text, str) for text in data):
         raise RequestError(f"the data of 'pictures' must be a list of {count} base64 strings, one for each file")
-    try:
-        return [base64.b64decode(text, validate=True) for text in data]
-    except (binascii.Error, ValueError) as error:
-        raise RequestError(f"an element of 'pictures' is not base64: {error}") from error
+    pictures = []
+    for number, text in enumerate(data):
+        try:
+            pictures.append(decode_text(text))
+        except UndecodablePicture as error:
+            raise UndecodablePicture(f"pictures[{number}]: {error}") from error
+    return pictures
 
 
 def _read_output(entry: object, default_binary: bool) -> RequestedOutput:

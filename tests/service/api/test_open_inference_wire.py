@@ -68,6 +68,9 @@ def test_pictures_come_as_base64_or_length_prefixed_bytes() -> None:
     packed = b"".join(len(f).to_bytes(4, "little") + f for f in files)
     binary = parse_binary({"inputs": [{**spec, "parameters": {"binary_data_size": len(packed)}}]}, packed)
     assert text.tensor == binary.tensor == files
+    spelt = [base64.encodebytes(files[2]).decode(), base64.urlsafe_b64encode(files[2]).decode().rstrip("=")]
+    uri = f"data:image/heic;base64,{spelt[1]}"
+    assert parse({"inputs": [{**spec, "data": [*spelt, uri]}]}).tensor == [files[2]] * 3  # as /predict takes them
 
 
 @pytest.mark.parametrize(
