@@ -178,7 +178,9 @@ def _value(body: bytes, name: str, kind: type[_T], expected: str) -> _T:
     except orjson.JSONDecodeError as error:
         raise RequestError(f"the body is not JSON: {error}; expected {{'{name}': …}} with {expected}") from error
     value = content.get(name) if isinstance(content, dict) else None
-    if not isinstance(value, kind):
+    if value is not None and not isinstance(value, kind):
+        raise RequestError(f"'{name}' is a JSON {type(value).__name__}, expected {expected}")
+    if value is None:
         raise RequestError(f"the JSON body has {members(content)}; expected {{'{name}': …}} with {expected}")
     return value
 

@@ -128,6 +128,10 @@ def test_a_list_that_is_no_list_of_texts_is_refused(images: object) -> None:
     """Its length, the kind of its elements, and that it is a list."""
     with pytest.raises(RequestError):
         many(json.dumps({"images": images}).encode(), "application/json")
+    with pytest.raises(
+        RequestError, match=r"'image' is a JSON \w+, expected one string|the members \['image'\]|not base64"
+    ):
+        one(json.dumps({"image": images}), "application/json")
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "binary/octet-stream", "", "text/plain", "a/b"])
