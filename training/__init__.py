@@ -1,1 +1,1 @@
-"""Train, evaluate, export and verify the digit network; `python -m training --help` is the way in."""
+"""Train, evaluate, export and verify the digit network; see `python -m training --help`."""

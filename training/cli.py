@@ -183,10 +183,14 @@ def _tell_pictures(part: dict[str, dict[str, float]]) -> None:
 
 def _tell_parity(report: dict[str, Any]) -> None:
     tolerance = report["logit_tolerance"]
-    logger.info("PyTorch = reference within %.1e (tolerance %.0e)", report["pytorch_to_reference"], tolerance)
+    logger.info(
+        "PyTorch: differs from the reference by at most %.1e (tolerance %.0e)",
+        report["pytorch_to_reference"],
+        tolerance,
+    )
     for each in report["providers"]:
         logger.info(
-            "%s = reference within %.1e, = PyTorch within %.1e, alone = in a batch within %.1e; "
+            "%s: differs from the reference by at most %.1e, from PyTorch by %.1e, alone from in a batch by %.1e; "
             "same digit from all three on %d pictures",
             *(each[key] for key in ("provider", "to_reference", "to_pytorch", "alone_to_batch", "answers_compared")),
         )

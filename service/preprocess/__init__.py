@@ -1,4 +1,4 @@
-"""What people send, brought to what the network was trained on: one file in, one 28 x 28 picture out."""
+"""From an image file to the 28 x 28 picture that the network expects."""
 
 from __future__ import annotations
 

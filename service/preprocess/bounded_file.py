@@ -14,7 +14,7 @@ _PACKED: Final = frozenset((b"iCCP", b"iTXt", b"zTXt"))
 
 
 class BoundedFile(io.BytesIO):
-    """A file that may be read only so often, or a million empty segments in 4 MB would take seconds.
+    """A file with a limit on reads: without it, a million empty segments in 4 MB would take seconds.
 
     Pillow parses them in Python: 16 MB of empty ones in a JPEG took 2.6 s, 1 MB of compressed profiles in a PNG 2.1 s.
 
@@ -35,7 +35,7 @@ class BoundedFile(io.BytesIO):
         """Read as any file does.
 
         Raises:
-            ValueError: that was once too often.
+            ValueError: the limit is exceeded.
         """
         self._left -= 1
         if self._left < 0:

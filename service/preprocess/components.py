@@ -17,7 +17,7 @@ _LEVELS: Final = np.arange(256, dtype=np.float64)
 
 
 class Components:
-    """Pieces of a mask, 8-connected, the largest first; their contrast is measured when somebody asks for it.
+    """Pieces of a mask, 8-connected, the largest first; their contrast is measured on first use.
 
     Attributes:
         labels: uint16 [height, width], number of the piece at a pixel, 0 on the background.

@@ -1,4 +1,4 @@
-"""Bytes of a picture file to a small picture: the only place where a decoder meets what a stranger sent."""
+"""Bytes of a picture file to a small picture: the only place that decodes what clients send."""
 
 from __future__ import annotations
 

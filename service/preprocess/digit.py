@@ -25,12 +25,12 @@ BOARD: Final = 0.6  # factor on the score of light ink in a photo: boards are ra
 CLOUDY: Final = 0.5  # factor on the score in a wide window, which takes clouds of light for ink too
 LEFT: Final = 0.15  # of the longer side: what is larger is not left of a line
 STRONGER: Final = 1.2  # times as strong as a line is what was written, if it is small
-SURE: Final = 0.8  # rating from near, from which on a photo's dark ink in a narrow window ends the search
+SURE: Final = 0.8  # rating of the enlarged piece, from which on a photo's dark ink in a narrow window ends the search
 THIN: Final = 0.25  # of the window: a pen that is narrower was not mistaken for paper, unless in a crop
 SMEAR: Final = 0.45  # of the strongest contrast near a pixel of a photo, below which it is no ink
 IN_LINE: Final = 4  # so many alike pieces in line along a side are a binding
 ROUNDING: Final = 1 + 1e-9  # factor that keeps a bound above what it bounds, however both are rounded
-LOOKS: Final = 8  # pieces that are looked at from near
+LOOKS: Final = 8  # pieces that are enlarged and measured
 _EDGE_WEIGHT: Final = np.array([1, 0.4, 0.15, 0.1, 0.05])  # by the number of the picture's sides that a piece touches
 
 
@@ -53,7 +53,7 @@ class Found:
 
     @property
     def score(self) -> float:
-        """How much it looks like the digit that was meant, to compare readings of one picture."""
+        """The rating of this choice, to compare readings of one picture."""
         return self._choice.score(self._main)
 
     @property
@@ -103,7 +103,7 @@ def _is_wide(ink: Ink) -> bool:
 
 
 class _Choice:
-    """The choice among the pieces of one reading; looks from near only at what may matter."""
+    """The choice among the pieces of one reading; enlarges and measures only those that may be chosen."""
 
     def __init__(self, ink: Ink, pieces: Components, lines: Mask, scale: float) -> None:
         self.ink = ink
@@ -146,11 +146,11 @@ class _Choice:
         )
 
     def score(self, place: int) -> float:
-        """Rate a piece: large, strong, central, off the edge, and from near sharp; in a photo no hole, table, cloud."""
+        """Rate a piece: large, strong, central, sharp, not at the edge; in a photo not a hole, table or cloud."""
         return float(self._rough[place]) * (1 if self.alone else self._near(place))
 
     def outline(self, place: int) -> Outline:
-        """Look at a piece from near, once."""
+        """Enlarge and measure a piece, once."""
         if place not in self._outlines:
             self._outlines[place] = trace(self.pieces, self.ink, place)
         return self._outlines[place]
@@ -192,7 +192,7 @@ class _Choice:
 
     @cached_property
     def _rough(self) -> Measure:
-        """Rate all pieces from afar."""
+        """Rate all pieces coarsely, without enlarging them."""
         pieces = self.pieces
         rough: Measure = np.sqrt(pieces.mass * pieces.extent) * self._central * _EDGE_WEIGHT[self.touched]
         rough = rough * np.sqrt(pieces.strength / max(1.0, float(pieces.strength.max()))) * self.scale**1.5
@@ -217,7 +217,7 @@ class _Choice:
         for place in np.argsort(-self._rough)[:LOOKS].tolist():
             rough = float(self._rough[place])
             if rough <= most:
-                break  # what is seen from near only lowers a rating
+                break  # measuring only lowers a rating
             if rough * self._steep(place) > most and (score := self.score(place)) > most:
                 best, most = place, score
         return best
@@ -226,7 +226,7 @@ class _Choice:
         return min(1.0, self.outline(place).steepness) ** 3
 
     def _near(self, place: int) -> float:
-        """Rate one piece by what is seen from near, 0 to 1, once."""
+        """Rate one piece by its enlarged outline, 0 to 1, once."""
         if place not in self._ratings:
             factor = self._steep(place)
             if self.ink.photo:

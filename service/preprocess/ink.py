@@ -1,4 +1,4 @@
-"""How far each pixel is from the paper around it, whatever the light and whichever of the two is the darker."""
+"""How much each pixel differs from the paper around it, in any light, for dark or light ink."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a piece of ink looks like from near: how steep its outline is, how wide its pen, how it lies on the edge."""
+"""One piece of ink, measured enlarged: how steep its outline is, how wide its pen, how much of it lies on the edge."""
 
 from __future__ import annotations
 

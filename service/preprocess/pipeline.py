@@ -1,4 +1,4 @@
-"""The whole way from a picture file to the network's input, and what is told about it on the way."""
+"""The steps from a picture file to the network's input, or to a rejection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLEAR: Final = 44  # pixels: a digit that is smaller on the coarse picture is lo
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the network gets to see, or why there is nothing to see.
+    """The network's input, or why there is none.
 
     Attributes:
         image: uint8 [28, 28], MNIST's convention: 0 background, 255 ink; all 0 when blank.
@@ -52,7 +52,7 @@ def preprocess(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Prepared:
 
 
 def preprocess_at_once(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Prepared | None:
-    """Do what costs no more than decoding: MNIST's own layout, and nothing to see; None for what must be looked at.
+    """Prepare only what is as cheap as decoding: MNIST's own layout, and blank pictures; return None for all others.
 
     Raises:
         PictureTooLarge: the header announces more than `max_pixels` pixels.
@@ -130,7 +130,7 @@ def _look(grey: NDArray[np.uint8], sent: tuple[int, ...]) -> Found | None:
 
 
 def _look_nearer(grey: NDArray[np.uint8], found: Found) -> Found | None:
-    """Look again at a small digit's surroundings, without having them reduced."""
+    """Read the surroundings of a small digit again, at a finer scale."""
     top, left, height, width = found.box
     room = round(0.6 * max(height, width))
     near = grey[max(0, top - room) : top + height + room, max(0, left - room) : left + width + room]

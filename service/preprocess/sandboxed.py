@@ -80,7 +80,7 @@ def _size(match: re.Match[bytes]) -> tuple[int, int]:
 def _check_whole(data: bytes) -> None:
     """Refuse a file that was cut off; the HEIC decoder would show the tiles that are there.
 
-    What hangs behind the last box is nobody's business: some telephones put data of their own there.
+    Bytes after the last box are ignored: some telephones put data of their own there.
     """
     at = 0
     while at + 16 <= len(data):
@@ -111,7 +111,7 @@ def _missing(data: bytes, formats: list[str]) -> str:
 
 
 def limit_memory(size: int) -> None:
-    """Let the process have so many bytes at most, where the system can: then a decoder gets no more, and says so."""
+    """Limit the memory of this process, where the system can: a decoder that needs more fails."""
     with suppress(ImportError):  # Windows
         resource: Any = import_module("resource")
         resource.setrlimit(resource.RLIMIT_DATA, (size, resource.getrlimit(resource.RLIMIT_DATA)[1]))

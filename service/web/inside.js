@@ -1,9 +1,9 @@
-// The look inside: what the network saw, what it went by, its kernels and feature maps, and one sum in full.
+// The look inside: what the network saw, what decided it, its kernels and feature maps, and one sum in full.
 
 import { colours, decode, paint, peakOf, plane } from "./tensor.js";
 
 const $ = (id) => document.getElementById(id);
-const EMPTY_NOTE = "The parts that, when hidden, cost the answer most";
+const EMPTY_NOTE = "Hiding these parts lowers the probability most";
 const WHITE = { plus: [255, 255, 255], minus: [255, 255, 255] };
 const signed = (value) => (value.toFixed(2) < 0 ? "−" : "") + Math.abs(value).toFixed(2);
 
@@ -30,7 +30,7 @@ export class InsideView {
       $(id).getContext("2d").clearRect(0, 0, $(id).width, $(id).height);
     }
     $("seen").ariaLabel = "What the network saw: nothing yet";
-    $("weighed").ariaLabel = "What it went by: nothing yet";
+    $("weighed").ariaLabel = "What decided it: nothing yet";
   }
 
   /** Show an answer of /explain. */
@@ -194,10 +194,10 @@ export class InsideView {
     context.drawImage(heat, 0, 0, canvas.width, canvas.height);
     const points = Math.round(peak * 100);
     const note = points < 1
-      ? "No single spot matters: hide any, and the answer stays"
+      ? "No single part decides: the answer stays whichever is hidden"
       : `Hiding the brightest spot lowers the probability by ${points} points`;
     $("weighed-note").textContent = note;
-    canvas.ariaLabel = `What it went by. ${note}`;
+    canvas.ariaLabel = `What decided it. ${note}`;
   }
 }
 

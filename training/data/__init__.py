@@ -1,1 +1,1 @@
-"""Pictures with labels, from where people keep them."""
+"""Labelled pictures: MNIST, folders, CSV files, and collections of handwriting."""

@@ -48,7 +48,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with a collection; what is `fatal` must be mended before training."""
+    """One thing that is wrong with a collection; a `fatal` one must be corrected before training."""
 
     kind: str
     where: str
@@ -116,7 +116,7 @@ def read_collection(source: Path) -> Collection:
 
 
 def disputed(session: DigitSession, collection: Collection) -> list[Answer]:
-    """Return the pictures whose label, one that the model knows, it takes for another one with great confidence."""
+    """Return the pictures for which the model is confident of another label than the given one, which it knows."""
     labels = session.artifact.manifest.labels
     found = []
     for example in collection.examples:
@@ -130,7 +130,9 @@ def disputed(session: DigitSession, collection: Collection) -> list[Answer]:
 
 def _from_folder(folder: Path) -> Iterator[Listed]:
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder and no CSV file; expected {folder / '7' / 'mine.png'} or the like.")
+        raise DataError(
+            f"{folder} is neither a folder nor a CSV file; expected files such as {folder / '7' / 'mine.png'}."
+        )
     paths = [path for path in sorted(folder.glob("*/**/*")) if path.is_file() and not path.name.startswith(".")]
     if not paths and not _class_folders(folder):
         raise DataError(f"{folder} holds no class folders; expected files like {folder / '7' / 'mine.png'}.")
@@ -169,7 +171,7 @@ def _read(one: Listed, findings: list[Finding]) -> Example | None:
 
 
 def without_copies(examples: list[Example], findings: list[Finding]) -> list[Example]:
-    """Keep the first of equal pictures (as the network sees them: another file format hides no copy)."""
+    """Keep the first of equal pictures (compared as the network sees them, whatever their file format)."""
     first: dict[bytes, Example] = {}
     contradicted: set[bytes] = set()
     for example in examples:

@@ -86,7 +86,7 @@ def read_pictures(folder: Path, side: int, *, dark: bool) -> Arrays:
         labels.append(str(path.parent.relative_to(folder)))
         images.append(255 - grey if dark else grey)
     if not images:
-        raise DataError(f"no PNG file is below {folder}, expected {folder / 'label' / 'name.png'}.")
+        raise DataError(f"there is no PNG file in {folder}, expected {folder / 'label' / 'name.png'}.")
     return {"labels": np.array(labels), "images": np.stack(images)}
 
 

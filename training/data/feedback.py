@@ -1,4 +1,4 @@
-"""What people said of the service's answers, as pictures to learn from."""
+"""Corrections by users, as pictures to learn from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Feedback:
 
     Attributes:
         kept: all corrections, the newest first.
-        collection: those that a person has accepted, or that nothing speaks against; what teaches nothing is a finding.
+        collection: those that a person has accepted, or that are not disputed; those that cannot be used are findings.
     """
 
     kept: tuple[Kept, ...]
@@ -51,7 +51,7 @@ class Feedback:
 
 
 def read_feedback(folder: Path, *, only_accepted: bool = False) -> Feedback:
-    """Read a feedback folder; with `only_accepted`, nothing is learnt that no person has looked at.
+    """Read a feedback folder; with `only_accepted`, only corrections that a person has accepted are used.
 
     Raises:
         DataError: there is no such folder.

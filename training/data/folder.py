@@ -24,7 +24,7 @@ CELL, TITLE, GAP = 112, 15, 6  # pixels: a picture, the line above it, and what 
 
 @dataclass(frozen=True)
 class Answer:
-    """One picture: what it shows (a digit, or another word for "no digit"), what the network saw and what was said."""
+    """One picture: what it shows (a digit, or another word for "no digit"), what the network saw and the answer."""
 
     path: Path
     label: str

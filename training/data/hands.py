@@ -1,4 +1,4 @@
-"""Real hands beside MNIST: digits and signs that people of many countries wrote, as the files below DIGITS_DATA/hands.
+"""Handwriting beside MNIST: digits and signs by people of many countries, as the files below DIGITS_DATA/hands.
 
 Each file is a NumPy archive. `labels` str `[N]` are "0" to "9" for digits and the sign's name for anything else.
 
@@ -75,7 +75,7 @@ def load_hands(data: Path, names: Iterable[str]) -> dict[str, Signs]:
 
 
 def describe_hands(hands: Iterable[Signs]) -> list[dict[str, object]]:
-    """Return what a manifest says of each file: name, count, hash, terms and whom to name."""
+    """Return what a manifest says of each file: name, count, hash, terms and credit."""
     return [
         {
             "name": signs.source.name,
@@ -90,7 +90,7 @@ def describe_hands(hands: Iterable[Signs]) -> list[dict[str, object]]:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    """Read `SHA256SUMS`, where there is one: whoever made the files anew has others, and need not have it."""
+    """Read `SHA256SUMS`, if there is one: files that somebody made again have other hashes, and need none."""
     path = folder / CHECKSUMS
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     pairs = (line.split(maxsplit=1) for line in lines if line.strip())

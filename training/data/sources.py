@@ -1,4 +1,4 @@
-"""What each file of real hands is, where it comes from, under which terms, and which of its signs look like digits."""
+"""What each file of real handwriting is, its source and terms, and which of its signs look like digits."""
 
 from __future__ import annotations
 

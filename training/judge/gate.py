@@ -88,7 +88,7 @@ def require_better(new: Comparison, old: Comparison | None, *, bound: float, unm
         raise GateError(
             f"not published: {new.right_after} of {new.pictures} held-out images are right, before "
             f"{new.right_before} (log loss {_shown(new.loss_after)}, before {_shown(new.loss_before)}), expected more; "
-            "add images, or look for wrong labels with --check."
+            "add images, or find wrong labels with --check."
         )
     if old is None and not unmeasured:
         raise GateError(
@@ -103,7 +103,7 @@ def require_better(new: Comparison, old: Comparison | None, *, bound: float, unm
 
 
 def require_kept(hands: Comparison, *, bound: float) -> None:
-    """Let a version pass that is at most `bound` points worse on real hands, or as much worse as chance may make it.
+    """Let a version pass that is at most `bound` points worse on real handwriting, or whose difference may be chance.
 
     Raises:
         GateError: it is worse than that; the message has the figures.
@@ -111,8 +111,9 @@ def require_kept(hands: Comparison, *, bound: float) -> None:
     if hands.points < -bound and hands.chance < CHANCE:
         raise GateError(
             f"not published: {-hands.points:.2f} points fewer are right on {hands.pictures} digits by other people, "
-            f"expected at most {bound:.2f} ({hands.fixed} fixed, {hands.broken} broken: chance {hands.chance:.2g}); "
-            "fewer epochs or a lower rate (--epochs, --learning-rate) forget less."
+            f"expected at most {bound:.2f} ({hands.fixed} fixed, {hands.broken} broken; "
+            f"probability by chance {hands.chance:.2g}); fewer epochs or a lower rate "
+            "(--epochs, --learning-rate) forget less."
         )
 
 
@@ -120,7 +121,7 @@ def require_rejecting(others: Comparison, *, bound: float) -> None:
     """Let a version pass that rejects at most `bound` points fewer of the pictures that show no digit.
 
     Raises:
-        GateError: it takes more of them for digits; the message has the figures.
+        GateError: it accepts more of them as digits; the message has the figures.
     """
     if others.points < -bound:
         raise GateError(

@@ -1,4 +1,4 @@
-"""One table for a model: every validation source, country and kind; right, rejected, and wrong but sure of it."""
+"""One table for a model: every validation source, country and kind; shares right, rejected, and confidently wrong."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Answers:
 
 
 def answer_all(run: Callable[[NDArray[np.uint8]], Outputs], manifest: Manifest, pool: Pool) -> Answers:
-    """Answer prepared pictures as the service does, second look and all."""
+    """Answer prepared pictures as the service does, with test-time augmentation."""
     judge = Judge(manifest)
     said, sure = [], []
     for start in range(0, len(pool.images), BATCH):

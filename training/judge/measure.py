@@ -1,4 +1,4 @@
-"""What the answers are worth: accuracy, calibration and who is taken for whom, from logits and labels alone."""
+"""Accuracy, calibration and confusion matrix, from logits and labels."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def logits_of(net: ConvNet, digits: Digits, batch_size: int = 1000) -> Tensor:
 
 
 def served_logits(net: ConvNet, digits: Digits, temperature: float) -> Tensor:
-    """Return the logits float32 `[N, classes]` that the service judges by, with temperature and second look."""
+    """Return the logits float32 `[N, classes]` with temperature and test-time augmentation, as served."""
     return torch.from_numpy(look_twice(runner_of(net, temperature), digits.images.cpu().numpy()).logits)
 
 
 def runner_of(net: ConvNet, temperature: float) -> Callable[[NDArray[np.uint8]], Outputs]:
-    """Return what looks once with a network as the session does: uint8 `[N, 28, 28]` to Outputs."""
+    """Return a function that runs a network once, as the session does: uint8 `[N, 28, 28]` to Outputs."""
     device = next(net.parameters()).device
 
     def run(images_u8: NDArray[np.uint8]) -> Outputs:

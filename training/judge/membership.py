@@ -1,4 +1,4 @@
-"""Whether the served confidence tells that a picture was trained on: one simple attack, and how well it does."""
+"""Does the confidence reveal which pictures were trained on? One simple attack, and how well it works."""
 
 from __future__ import annotations
 
@@ -75,12 +75,14 @@ def attack_folder(session: DigitSession, pictures: Path, seed: int) -> dict[str,
     labels = session.artifact.manifest.labels
     unknown = {example.label for example in parts.train} - {*labels, NONE}
     if unknown:
-        raise DataError(f"the model has no labels {sorted(unknown)}, only {list(labels)}; name the one that was tuned.")
+        raise DataError(
+            f"the model has no labels {sorted(unknown)}, only {list(labels)}; name the model that was fine-tuned."
+        )
     return attack_parts(session, parts) or {}
 
 
 def attack_parts(session: DigitSession, parts: Parts) -> dict[str, Attack] | None:
-    """Attack a model by what it was taught, against what was held back; None where one of them has no digit."""
+    """Attack a model: pictures that it was trained on against held-out ones; None if one of the sets has no digit."""
     labels = session.artifact.manifest.labels
     sides = []
     for part in (parts.train, parts.held_back):

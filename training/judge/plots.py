@@ -1,4 +1,4 @@
-"""The pictures beside the numbers: learning curve, confusion matrix, reliability diagram."""
+"""Plots: learning curve, confusion matrix, reliability diagram."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def learning_curve(history: Sequence[dict[str, float]], path: Path) -> None:
 
 
 def confusion_matrix(metrics: Metrics, path: Path) -> None:
-    """Draw who was taken for whom into a PNG; the diagonal is left white, so that the mistakes show."""
+    """Draw the confusion matrix into a PNG; the diagonal is left white, so that the mistakes are visible."""
     figure = Figure(figsize=(5, 4.6), layout="constrained")
     axes = figure.subplots()
     mistakes = [

@@ -1,4 +1,4 @@
-"""What turns logits into an answer, fitted again after a network was taught more, on pictures that it knew before.
+"""Temperature, odds and threshold, fitted again after fine-tuning, on pictures of the old kind.
 
 How lenient to be was decided when the base was trained, on more pictures than are at hand now. So nothing is decided
 anew: each number is moved by as much as teaching has moved the logits of the same pictures.

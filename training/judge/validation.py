@@ -1,4 +1,4 @@
-"""The pictures that recipes and thresholds are chosen by: real digits and real signs, never trained on.
+"""The validation pictures: real digits and signs, never trained on, by which recipes and thresholds are chosen.
 
 A picture's kind is "source|country|way", such as "unipen_digits|Germany|photo"; country and way may be empty.
 """

@@ -1,4 +1,4 @@
-"""Teach a trained network new pictures without its forgetting the old ones."""
+"""Fine-tune a trained network on new pictures without forgetting the old ones."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def adapt(
 ) -> Adapted:
     """Train on (training, validation) pictures of the new and the old kind together, until validation stops improving.
 
-    Then go back towards the old weights until `allow` says that little enough is forgotten; halfway, if nobody can say.
+    Then mix in the old weights until `allow` accepts what is forgotten; half and half, if that cannot be measured.
 
     Labels are places among the network's outputs; the one behind the last stands for "no digit" (see `with_none`).
 
@@ -120,7 +120,7 @@ def adapt(
 
 @torch.no_grad()
 def blend(base: ConvNet, tuned: ConvNet, share: float) -> ConvNet:
-    """Return the network whose weights lie so far on the way from `base` (0) to `tuned` (1).
+    """Return the network whose weights are the mix of `base` (share 0) and `tuned` (share 1).
 
     Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models": most of what fine-tuning gains comes in the
     first half of the way, most of what it costs in the second.
@@ -144,7 +144,7 @@ def _share(base: ConvNet, tuned: ConvNet, new: Digits, allow: Allow) -> float:
 
 
 def _draw(digits: Digits, count: int, how: Adaptation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw a batch, changed at random: float32 [B, 1, 28, 28] in -1..1, and its labels."""
+    """Draw a batch and augment it: float32 [B, 1, 28, 28] in -1..1, and its labels."""
     chosen = digits[torch.randint(len(digits), (count,), generator=generator)]
     return augment(chosen.images.unsqueeze(1).float() / 255, how.augmentation, generator) * 2 - 1, chosen.labels
 

@@ -1,4 +1,4 @@
-"""Random changes of a whole batch at once, on its device: what handwriting varies in."""
+"""Augmentation of a whole batch at once, on its device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which number format the convolutions are trained in: bfloat16 only where the processor multiplies it by itself."""
+"""Which number format the convolutions are trained in: bfloat16 only if the processor has instructions for it."""
 
 from __future__ import annotations
 

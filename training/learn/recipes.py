@@ -31,7 +31,7 @@ class Recipe:
     bfloat16: bool = False  # convolutions in half the bits, where the processor multiplies them (see `precision`)
     augmentation: Augmentation | None = None
     pool: PoolPlan | None = None  # synthetic pictures to train on beside MNIST, with some that show no digit
-    hands: HandsPlan | None = None  # pictures of real hands beside them
+    hands: HandsPlan | None = None  # pictures of real handwriting beside them
     validation_images: int = 0  # held out from the training set
 
     def learning_rate_at(self, step: int, steps: int) -> float:

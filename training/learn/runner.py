@@ -1,4 +1,4 @@
-"""One run from start to finish: train with progress, calibrate on validation, look at the test set once, report."""
+"""One run from start to finish: train with progress, calibrate on validation, measure once on the test set, report."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def choose_device(name: str) -> torch.device:
     """Return the device: `auto` is CUDA where there is one.
 
     Raises:
-        TrainingError: a named device cannot be had.
+        TrainingError: a named device is not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("--device cuda was asked for, but torch sees no CUDA device; use --device cpu or auto.")
+        raise TrainingError("--device cuda was given, but PyTorch finds no CUDA device; use --device cpu or auto.")
     return torch.device(name)
 
 
@@ -54,7 +54,7 @@ def run_recipe(
     """Train a recipe into a run folder, and return the report that is also written there.
 
     Raises:
-        DataError: MNIST cannot be had.
+        DataError: MNIST is not available.
         CheckpointError: there is nothing to continue, or it is another run.
     """
     be_deterministic()
@@ -80,12 +80,12 @@ def learnt_and_held_out(recipe: Recipe, folder: Path, data: Path) -> tuple[Digit
 
 
 def validation_pool(folder: Path, data: Path) -> Pool:
-    """Take the pictures of real hands to choose by, kept beside the run folders."""
+    """Take the pictures of real handwriting to choose by, kept beside the run folders."""
     return load_validation(load_hands(data, VALIDATION), data, folder.parent, torch.get_num_threads())
 
 
 def judge(report: dict[str, Any], net: ConvNet, recipe: Recipe, folder: Path, data: Path) -> dict[str, Any]:
-    """Fit temperature and thresholds on validation pictures; only then look at the test set; write report and plots."""
+    """Fit temperature and thresholds on validation pictures; then measure on the test set; write report and plots."""
     train_set, test = load_mnist(data, train=True), load_mnist(data, train=False)
     _, validation = split(train_set, recipe.validation_images)
     report |= {"data": describe_data(train_set), "temperature": 1.0, "thresholds": {}, "metrics": {}}

@@ -1,4 +1,4 @@
-"""Train one network by one recipe: interruptible between epochs, and the same weights again from the same seed."""
+"""Train one network by one recipe. Can be interrupted between epochs; the same seed gives the same weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Progress = Callable[[int, float, float], None]
 
 @dataclass
 class Run:
-    """A training run between two epochs: all that an interrupt must not lose."""
+    """The state of a training run between two epochs: all that is needed to resume."""
 
     net: ConvNet  # its weights may be products of larger ones (see `expand`)
     averaged: ConvNet
@@ -44,7 +44,7 @@ class Run:
 
 
 def be_deterministic() -> None:
-    """Let PyTorch refuse what may give other weights from the same seed; on CUDA, before its first product."""
+    """Make PyTorch refuse operations that may give other weights from the same seed; on CUDA, call it first."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as PyTorch's notes on reproducibility ask
     torch.use_deterministic_algorithms(mode=True)
 

@@ -86,7 +86,9 @@ def trace(served: ServedNet) -> ModelProto:
             verbose=False,
         )
     if program is None:
-        raise ExportError("torch.onnx.export returned no program; check that torch and onnxscript belong together.")
+        raise ExportError(
+            "torch.onnx.export returned no program; check that the versions of torch and onnxscript fit together."
+        )
     return program.model_proto
 
 

@@ -63,7 +63,7 @@ class Finetuning:
 
 
 class Found(NamedTuple):
-    """Both versions compared on the new pictures, on MNIST, real hands and what is no digit; None where not there."""
+    """Both versions compared on the new pictures, on MNIST, on other people's digits, on non-digits; or None."""
 
     new: Comparison
     old: Comparison | None
@@ -162,7 +162,11 @@ def _train(job: Finetuning, base: Artifact, parts: Parts, old: OldTask | None, l
     shown = "epoch %(epoch)2d: validation loss %(new).4f on yours" + (", %(old).4f on MNIST" if old else "")
     allow = Bounds(net, base.manifest, old, job.how).allow if old else None
     adapted = adapt(net, new, replayed, job.how, lambda losses: logger.info(shown, losses), allow)
-    logger.info("went %.0f %% of the way to the weights of epoch %d", 100 * adapted.share, adapted.best_epoch)
+    logger.info(
+        "kept a mix of the weights: %.0f %% of the step from the old ones to those of epoch %d",
+        100 * adapted.share,
+        adapted.best_epoch,
+    )
     return adapted
 
 
@@ -184,14 +188,14 @@ def _judge(lesson: Lesson, after: DigitSession) -> Found:
     return Found(
         new,
         compared("MNIST test set", test.images.numpy(), [lesson.labels[each] for each in test.labels.tolist()]),
-        None if hands is None else compared("digits of real hands", *hands),
+        None if hands is None else compared("digits by other people", *hands),
         None if others is None else compared("pictures without a digit", *others),
     )
 
 
 def _tell(name: str, found: Comparison) -> None:
     logger.info(
-        "%s: %d of %d right, before %d (%+.2f points; %d fixed, %d broken: chance %.2g)",
+        "%s: %d of %d right, before %d (%+.2f points; %d fixed, %d broken; probability by chance %.2g)",
         *(name, found.right_after, found.pictures, found.right_before, found.points),
         *(found.fixed, found.broken, found.chance),
     )

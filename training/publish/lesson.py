@@ -124,9 +124,9 @@ def _refitted(lesson: Lesson) -> dict[str, str]:
 
 
 def _temperature(lesson: Lesson, old: OldTask) -> float:
-    """Fit the temperature on digits: MNIST's and yours; or on real hands, where it was fitted on those.
+    """Fit the temperature on digits: MNIST's and yours; or on real handwriting, if it was fitted on that before.
 
-    On fewer real hands than then, so it is moved by as much as the best one for those has moved.
+    There are fewer such images than at the first fit, so it is moved by as much as the best one for these has moved.
     """
     manifest = lesson.base.manifest
     if manifest.digit_odds is None:

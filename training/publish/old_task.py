@@ -26,8 +26,8 @@ REPLAYED: Final = 6_000  # of the others; with those beside them, two in five of
 OTHERS: Final = 120  # synthetic pictures without a digit of each kind, to replay; some to fit and to judge by
 THINNED: Final = 25  # so many times fewer pictures of digits than in training: they take half a minute, not ten
 
-# Of each file of real hands so many times fewer than training makes; and the shares of validation files, of which half
-# decides what a version must keep, and half judges it.
+# From each file of real handwriting far fewer images than training makes. Half of the validation images decide what a
+# version must keep, and half judge it.
 HANDS: Final = HandsPlan(
     **{name: value / 10 for name, value in dataclasses.asdict(HandsPlan()).items() if name != "seed"}, seed=3
 )
@@ -48,7 +48,7 @@ class OldTask:
         replay: shown beside the new pictures.
         validation: MNIST's, watched while training.
         test: MNIST's test set, measured once at the end.
-        hands: real digits of other hands than MNIST's, to see what must be kept, and to fit by; where they are there.
+        hands: real digits by other people than MNIST's, to see what must be kept, and to fit by; if they are there.
         others: uint8 [N, 28, 28] without a digit, for the same.
         others_test: pictures without a digit, measured once at the end; None if there are none.
         hands_test: other real digits, measured once at the end too.
@@ -119,7 +119,7 @@ def load_old_task(data: Path, labels: Sequence[str], kept: Path) -> OldTask | No
 
 
 def _hands(data: Path, plan: HandsPlan, part: str, kept: Path, workers: int) -> Pool | None:
-    """Make pictures of real hands, or none where their files are not there."""
+    """Make pictures of real handwriting, or none if its files are not there."""
     names = [f"{name}_{part}" for name, copies in dataclasses.asdict(plan).items() if copies and name != "seed"]
     try:
         return _written(load_hands_pool(load_hands(data, names), plan, kept, workers))

@@ -10,7 +10,7 @@ Rng = np.random.Generator
 
 
 def with_habits(strokes: Strokes, label: int, rng: Rng) -> Strokes:
-    """Give a traced digit another habit's shape, in the share in which it would be missed: 0, 1 and 7 have some."""
+    """Give some traced digits another shape of 0, 1 or 7, in the share that MNIST lacks."""
     chance = rng.random()
     if label == 0 and chance < 0.15:
         return struck_zero(strokes, rng)

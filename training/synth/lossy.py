@@ -1,4 +1,4 @@
-"""Pictures that lost something on the way: made small by their sender, out of focus, one pixel wide, a soft fat pen."""
+"""Pictures of low quality: reduced by their sender, out of focus, lines of one pixel, a soft thick pen."""
 
 from __future__ import annotations
 

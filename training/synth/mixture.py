@@ -1,4 +1,4 @@
-"""Pictures of real hands: each sign drawn, photographed, scanned or sent as it is, and prepared as a request's is.
+"""Pictures of real handwriting: each sign drawn, photographed, scanned or unchanged, and prepared as in a request.
 
 Made once and kept, like the pool of MNIST's digits (training/synth/pool.py); worker processes import it, so no torch.
 """

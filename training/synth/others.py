@@ -1,4 +1,4 @@
-"""What is no single digit: empty sheets, noise, letters, faces, logos and several digits at once."""
+"""Pictures that show no single digit: empty sheets, noise, letters, faces, logos and several digits at once."""
 
 from __future__ import annotations
 

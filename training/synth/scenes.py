@@ -1,4 +1,4 @@
-"""The kinds of picture that people send: one function for each way of writing a digit down and handing it in."""
+"""The kinds of picture that people send: one function for each way in which a digit is written and sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digits as strokes: MNIST traced to centre lines, changed a little, and drawn at any size."""
+"""Digits as strokes: MNIST traced to centre lines, varied, and drawn at any size."""
 
 from __future__ import annotations
 

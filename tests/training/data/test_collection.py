@@ -132,7 +132,7 @@ def test_a_folder_without_classes_says_how_it_should_look(tmp_path: Path) -> Non
     """The message shows a path as it should be."""
     with pytest.raises(DataError, match=r"7/mine\.png"):
         read_collection(tmp_path)
-    with pytest.raises(DataError, match="no folder and no CSV"):
+    with pytest.raises(DataError, match="neither a folder nor a CSV"):
         read_collection(tmp_path / "nothing")
 
 

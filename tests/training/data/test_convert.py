@@ -81,7 +81,7 @@ def test_folders_of_pictures_become_squares_with_bright_ink(tmp_path: Path) -> N
     assert found["images"].shape == (1, 35, 35)
     assert found["images"][0, 0, 0] == 255
     assert found["images"].sum() == 255
-    with pytest.raises(DataError, match="no PNG file"):
+    with pytest.raises(DataError, match="there is no PNG file"):
         read_pictures(folder / "empty", 35, dark=True)
 
 

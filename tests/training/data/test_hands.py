@@ -1,4 +1,4 @@
-"""The files of real hands: read, checked against their list, and missed with an error that helps."""
+"""The files of real handwriting: read, checked against their list, and missed with an error that helps."""
 
 from __future__ import annotations
 

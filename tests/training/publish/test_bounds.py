@@ -57,7 +57,7 @@ def test_a_model_without_pictures_to_reject_is_judged_by_its_digits() -> None:
 
 
 def test_labels_of_both_sets_count() -> None:
-    """MNIST and real hands each have a floor of their own."""
+    """MNIST and real handwriting each have a floor of their own."""
     digits = small_digits()
     wrong = Digits(digits.images, (digits.labels + 1) % 10)
     known = Bounds(network_in(BASE), BASE.manifest, OldTask(digits[:0], wrong, digits[:0], digits), Adaptation())

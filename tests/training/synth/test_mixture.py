@@ -1,4 +1,4 @@
-"""Pictures of real hands: every kind of file becomes pictures, the same again, and nobody's look-alike."""
+"""Pictures of real handwriting: every kind of file becomes pictures, the same again, and nobody's look-alike."""
 
 from __future__ import annotations
 
