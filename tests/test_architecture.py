@@ -110,7 +110,7 @@ def test_a_picture_takes_the_way_that_the_document_tells() -> None:
     assert set(files) <= set(rooms) | beside
 
 
-def test_the_document_names_every_storey() -> None:
+def test_the_document_names_every_layer() -> None:
     """Each folder and each file at the top of both packages has its line."""
     for package in ("service", "training"):
         for path in sorted((ROOT / package).iterdir()):

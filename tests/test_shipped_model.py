@@ -68,7 +68,7 @@ def test_the_shipped_model_holds_what_the_project_promises(session: DigitSession
 
 
 def test_the_shipped_model_has_the_accuracy_that_its_manifest_claims(session: DigitSession) -> None:
-    """The MNIST test set, where it is there, gives the manifest's figures exactly, at one look and at two."""
+    """The MNIST test set, where it is there, gives the manifest's figures exactly, at one pass and at two."""
     data = pytest.importorskip("training.data.mnist")
     folder = data.data_folder()
     if not (folder / "MNIST" / "raw" / "t10k-images-idx3-ubyte").exists():

@@ -89,7 +89,7 @@ def evaluate(options: argparse.Namespace) -> None:
     session = DigitSession(load_artifact(options.model), provider=options.provider)
     if options.pictures is None:
         test = load_mnist(options.data, train=False)
-        for name, run in (("one look", session.run), ("test", partial(look_twice, session.run))):
+        for name, run in (("one pass", session.run), ("test", partial(look_twice, session.run))):
             _tell_metrics({name: evaluate_mnist(run, test)})
         return
     answers = answer_folder(session, options.pictures)

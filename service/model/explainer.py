@@ -57,7 +57,7 @@ class Explainer:
     def explain(self, image_u8: NDArray[np.uint8], winner: int | None = None) -> Explanation:
         """Run one uint8 image [28, 28] through the network and keep all outputs, then hide it patch by patch.
 
-        Occlusion is for the class `winner`; without one, for the likeliest at this one look.
+        Occlusion is for the class `winner`; without one, for the likeliest at this one pass.
         """
         probabilities = self._classify(image_u8[np.newaxis])[0]
         if winner is None:

@@ -40,7 +40,7 @@ class ExplanationContent(TypedDict):
         list[float], Field(description="what it calculates with where a pixel is 0 and where it is 255")
     ]
     probabilities: Annotated[
-        list[float], Field(description="of this one look; a doubtful picture's `prediction` comes from nine")
+        list[float], Field(description="of this one pass; an unclear picture's `prediction` is the mean of nine")
     ]
     labels: Annotated[list[str], Field(description="what the classes are called")]
     maps: Annotated[
@@ -59,7 +59,7 @@ class Explanation:
 
     Attributes:
         image: uint8 [28, 28], what the network saw; 0 background, 255 ink.
-        probabilities: float32 [classes], of this one look.
+        probabilities: float32 [classes], of this one pass.
         labels: what the classes are called.
         maps: by layer, float32 [channels, height, width], after ReLU or after pooling; fc1 is float32 [features].
         weights: by name, float32: kernels [out, in, height, width] and biases [out] of both convolutions.

@@ -103,7 +103,7 @@ class AsyncRecogniser:
     async def tensors(self, images_u8: NDArray[np.uint8]) -> tuple[Outputs, NDArray[np.int64]]:
         """Classify and count uint8 [N, 28, 28] that the caller prepared; return also the winners, int64 [N].
 
-        These are the network's own outputs, as `model.onnx` gives them anywhere: one look, no judgement.
+        These are the network's own outputs, as `model.onnx` gives them anywhere: one pass, no judgement.
 
         Raises:
             Overloaded: too much waits already.

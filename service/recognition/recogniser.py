@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
     Attributes:
         image: uint8 [28, 28], what the network saw.
-        logits: float32 [classes], of one look or the mean of nine.
+        logits: float32 [classes], of one pass or the mean of nine.
         prediction: the digit, or why there is none.
     """
 
@@ -39,7 +39,7 @@ class Recogniser:
     """Answers pictures with one model, one call at a time; training, tests and AsyncRecogniser use it.
 
     Args:
-        run: uint8 images [N, 28, 28] to Outputs, one look: `DigitSession.run` or anything like it.
+        run: uint8 images [N, 28, 28] to Outputs, one pass: `DigitSession.run` or anything like it.
         manifest: labels and thresholds.
         max_pixels: limit on a picture's width times height.
         observer: told of each picture and answer.

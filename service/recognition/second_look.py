@@ -16,7 +16,7 @@ from service.model.session import Outputs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# From this confidence on one look is enough; 0.95 and 0.99 gain nothing more.
+# From this confidence on one pass is enough; 0.95 and 0.99 gain nothing more.
 SURE: Final = 0.9
 # Where to, in pixels.
 MOVES: Final = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
@@ -36,7 +36,7 @@ def looks(
         at_once: images whose copies are asked for together, so that a large request leaves gaps for others.
 
     Returns:
-        Outputs [N, classes]: one look, or the mean of nine.
+        Outputs [N, classes]: one pass, or the mean of nine.
     """
     first = yield images_u8
     doubtful = find_doubtful(first)

@@ -15,7 +15,7 @@ from training.judge.calibration import Weights, balanced, digit_share
 from training.synth.pool import NO_DIGIT, Pool
 
 LOST: Final = (0.003, 0.005, 0.008, 0.01, 0.02, 0.03)
-"""Shares of the digits, read rightly by one look, that a threshold calls "no digit"."""
+"""Shares of the digits, read rightly by one pass, that a threshold calls "no digit"."""
 BATCH: Final = 512
 
 Run = Callable[[NDArray[np.uint8]], Outputs]
@@ -28,7 +28,7 @@ def curves(run: Run, manifest: Manifest, pool: Pool) -> Mapping[str, list[float]
     already and count on neither side, as in `calibration.fit_answer`.
 
     Args:
-        run: one look, uint8 [N, 28, 28] to Outputs.
+        run: one pass, uint8 [N, 28, 28] to Outputs.
         manifest: of the model, with the odds of a digit if it has any.
         pool: validation pictures.
     """
@@ -58,12 +58,12 @@ def _measures(
     said = looks.argmax(2)
     others = (said != said[0]).sum(0)  # of the eight, those that name another digit
     measures = [
-        ("energy, one look", _energy(first)),
+        ("energy, one pass", _energy(first)),
         ("energy, as served", _energy(served)),
-        ("energy, mean of nine looks", _energy(mean)),
-        ("highest energy of nine looks", np.stack([_energy(one) for one in looks]).max(0)),
-        ("energy of one look, and looks that disagree", _energy(first) + 0.5 * others),
-        ("looks that disagree, then energy", others + _squashed(_energy(first))),
+        ("energy, mean of nine passes", _energy(mean)),
+        ("highest energy of nine passes", np.stack([_energy(one) for one in looks]).max(0)),
+        ("energy of one pass, and passes that disagree", _energy(first) + 0.5 * others),
+        ("passes that disagree, then energy", others + _squashed(_energy(first))),
         ("largest logit", -first.max(1)),
         ("difference of the two largest logits", two[:, 0] - two[:, 1]),
         ("largest probability", -_sure(first)),

@@ -14,7 +14,7 @@ from training.publish.old_task import OldTask
 
 
 class Bounds:
-    """Tells whether a network knows what its base knew: one look, by the base's thresholds, the energy fitted again.
+    """Tells whether a network knows what its base knew: one pass, by the base's thresholds, the energy fitted again.
 
     Args:
         base: the network as it was.

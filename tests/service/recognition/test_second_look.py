@@ -64,7 +64,7 @@ def test_below_nine_tenths_is_doubtful() -> None:
 
 
 def test_only_the_doubtful_images_are_looked_at_again(session: DigitSession, images: Images) -> None:
-    """The sure ones keep their outputs to the bit, the others get the mean of nine looks."""
+    """The sure ones keep their outputs to the bit, the others get the mean of nine passes."""
     seen: list[int] = []
 
     def run(images_u8: Images) -> Outputs:

@@ -36,14 +36,14 @@ def pool(rejected_signs: int = 0) -> Pool:
 
 def test_a_threshold_rejects_what_is_beyond_the_digits_that_it_keeps() -> None:
     """Without the five faint digits all signs go; with them only those that are fainter still."""
-    for name in ("energy, one look", "energy, as served", "energy, mean of nine looks", "largest logit"):
+    for name in ("energy, one pass", "energy, as served", "energy, mean of nine passes", "largest logit"):
         found = dict(zip(LOST, curves(run, MANIFEST, pool())[name], strict=True))
         assert found[0.003] == pytest.approx(0.5)
         assert found[0.008] == pytest.approx(1)
 
 
 def test_a_measure_that_says_the_same_of_all_rejects_nothing() -> None:
-    """All nine looks name the same digit, as sure as can be: what is left are the pictures rejected before."""
+    """All nine passes name the same digit, as sure as can be: what is left are the pictures rejected before."""
     found = curves(run, MANIFEST, pool(rejected_signs=20))
     assert found["largest probability"] == pytest.approx([0.2] * len(LOST))
 
@@ -52,5 +52,5 @@ def test_the_table_is_in_per_cent() -> None:
     """One row for each measure, one column for each share."""
     text = table(curves(run, MANIFEST, pool()))
     assert text.splitlines()[0].startswith("| judged by | 0.3 % lost |")
-    assert "| energy, one look | 50.0 |" in text
+    assert "| energy, one pass | 50.0 |" in text
     assert "confidence, as served" in text

@@ -69,7 +69,7 @@ def test_pictures_are_answered_as_the_service_answers_them() -> None:
     logits[np.arange(6), [1, 7, 3, 4, 4, 4]] = [9, 9, 9, -3, 9, 9]
 
     def run(images: np.ndarray) -> Outputs:
-        assert len(images) == 6  # none is doubtful: one look
+        assert len(images) == 6  # none is doubtful: one pass
         powers = np.exp(logits)
         return Outputs(logits, powers / powers.sum(1, keepdims=True))
 
