@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from benchmarks.worst import PICTURES
+from benchmarks.pictures import photo as large_photo
+from benchmarks.recipes import PHOTO_SIDE, as_file
+from benchmarks.worst import FOUND, PICTURES
 from service.preprocess import prepare, preprocess
 
 SIZES = (32, 130, 400, 900, 2000)  # pixels: longer sides that part the table
@@ -81,7 +83,10 @@ def least(*ways: Callable[[], object], rounds: int = 5) -> tuple[float, ...]:
 
 
 def print_worst() -> None:
-    """Print the processor time of each worst picture beside a typical drawing and a typical photo, by side."""
+    """Print the processor time of each worst picture beside a typical drawing and a typical photo, by side.
+
+    First those that somebody thought of, then those that benchmarks/search.py found.
+    """
     sides = (28, 100, 280, 640)
     pictures = {"a drawing": drawing, "a photo": photo} | PICTURES
     print(f"| picture | {' | '.join(map(str, sides))} |\n|---|{'---|' * len(sides)}")
@@ -89,6 +94,14 @@ def print_worst() -> None:
         files = [as_png(make(side)) for side in sides]
         cells = [f"{1000 * least(lambda data=data: preprocess(data))[0]:.1f} ms" for data in files]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    print("\n| side | a drawing | a photo | found | its patterns | times a drawing |\n|---|---|---|---|---|---|")
+    for recipe in FOUND:
+        usual = large_photo() if recipe.side == PHOTO_SIDE else as_png(photo(recipe.side))
+        files = (as_png(drawing(recipe.side)), usual, as_file(recipe))
+        plain, lit, worst = (1000 * least(lambda data=data: preprocess(data), rounds=9)[0] for data in files)
+        patterns = ", ".join(layer.kind for layer in recipe.layers)
+        times = f"| {plain:.1f} ms | {lit:.1f} ms | {worst:.1f} ms"
+        print(f"| {recipe.side} {times} | {patterns} | {worst / plain:.0f} |", flush=True)
 
 
 def drawing(side: int) -> NDArray[np.uint8]:

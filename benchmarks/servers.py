@@ -15,12 +15,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from benchmarks.load import BenchmarkError
 from benchmarks.pictures import drawing, photo, png, snapshot
 from benchmarks.variants import VARIANTS
 from benchmarks.workloads import BATCH, Call, form, images, tensor
+from service.contract import SIDE
 from service.model.artifact import load_artifact
 from service.settings import load_settings
 
@@ -87,6 +89,7 @@ def servers() -> dict[str, Server]:
     infer = "/v2/models/digits/infer"
     bodies = {
         "upload": form(files[:1], "image"),
+        "blank": form([png(np.full((SIDE, SIDE), 200, np.uint8))], "image"),
         "drawing": form([drawing()], "image"),
         "snapshot": form([snapshot()], "image", "image/jpeg"),
         "photo": form([photo()], "image", "image/jpeg"),

@@ -46,6 +46,7 @@ WORKLOADS = {
     workload.name: workload
     for workload in (
         Workload("upload", 1, "one 28 × 28 PNG as multipart/form-data"),
+        Workload("blank", 1, "one blank 28 × 28 PNG as multipart/form-data"),
         Workload("raw", 1, "one 28 × 28 PNG as the body itself"),
         Workload("pixels1", 1, "one image as a tensor of 784 bytes"),
         Workload("pixels64", 64, "64 images as one tensor"),

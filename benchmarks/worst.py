@@ -1,7 +1,4 @@
-"""Pictures that cost the most to prepare: generators by name, each of a side in pixels.
-
-The patterns that an attacker would think of first; slower ones have not been searched for.
-"""
+"""Pictures that cost the most to prepare: those that an attacker would think of first, and slower ones, by search."""
 
 from __future__ import annotations
 
@@ -9,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.recipes import Layer, Recipe
 
 Grey = NDArray[np.uint8]
 
@@ -71,3 +70,93 @@ PICTURES: dict[str, Callable[[int], Grey]] = {
     "faint dots": lambda side: dots(side, level=200),
     "blobs": blobs,
 }
+
+# The two slowest of each side, by `python -m benchmarks.search --seconds 70` on an AMD EPYC, 28 November 2026.
+FOUND: tuple[Recipe, ...] = (
+    Recipe(
+        28,
+        (31, 11, 217),
+        (
+            Layer("checkerboard", 0.0503, 0.66, (234, 172, 95), 65),
+            Layer("grain", 0.1097, 0.24, (24, 24, 24), 0),
+            Layer("spiral", 0.0096, 0.02, (143, 143, 143), 70),
+        ),
+    ),
+    Recipe(
+        28,
+        (31, 11, 217),
+        (Layer("checkerboard", 0.0345, 0.66, (73, 73, 73), 65), Layer("grain", 0.1097, 0.24, (24, 24, 24), 0)),
+    ),
+    Recipe(
+        280,
+        (211, 211, 211),
+        (
+            Layer("maze", 0.0051, 0.77, (18, 21, 138), 20),
+            Layer("grid", 0.4413, 0.23, (66, 66, 66), 37),
+            Layer("columns", 0.0402, 0.61, (200, 200, 200), 11),
+            Layer("maze", 0.0051, 0.37, (18, 21, 138), 20),
+        ),
+    ),
+    Recipe(
+        280,
+        (192, 192, 192),
+        (
+            Layer("maze", 0.0566, 0.26, (18, 21, 138), 20),
+            Layer("checkerboard", 0.0341, 0.66, (45, 45, 45), 86),
+            Layer("maze", 0.0566, 0.37, (18, 21, 138), 20),
+        ),
+    ),
+    Recipe(
+        640,
+        (181, 181, 181),
+        (
+            Layer("grain", 0.1369, 0.38, (159, 90, 168), 84),
+            Layer("maze", 0.0051, 0.37, (18, 21, 138), 20),
+            Layer("maze", 0.1728, 0.82, (26, 26, 26), 72),
+            Layer("grain", 0.0025, 0.65, (76, 76, 76), 66),
+        ),
+    ),
+    Recipe(
+        640,
+        (11, 93, 64),
+        (
+            Layer("grid", 0.0262, 0.39, (62, 96, 19), 50),
+            Layer("grain", 0.0065, 0.19, (38, 38, 38), 5),
+            Layer("checkerboard", 0.0247, 1, (110, 110, 110), 49),
+            Layer("dots", 0.1764, 0.46, (70, 70, 70), 49),
+        ),
+    ),
+    Recipe(
+        1500,
+        (151, 65, 198),
+        (Layer("maze", 0.001, 0.55, (196, 196, 196), 99), Layer("grain", 0.0011, 0.34, (66, 66, 66), 3)),
+    ),
+    Recipe(
+        1500,
+        (151, 65, 198),
+        (
+            Layer("maze", 0.001, 0.55, (196, 196, 196), 99),
+            Layer("grain", 0.0011, 0.34, (66, 66, 66), 3),
+            Layer("ramp", 0.0028, 0.28, (3, 3, 3), 94),
+        ),
+    ),
+    Recipe(
+        4000,
+        (1, 148, 3),
+        (
+            Layer("checkerboard", 0.0025, 0.08, (29, 88, 119), 78),
+            Layer("grain", 0.0067, 0.88, (212, 212, 212), 24),
+            Layer("grain", 0.0148, 0.7, (136, 21, 22), 6),
+            Layer("blobs", 0.0086, 0.05, (220, 220, 220), 74),
+        ),
+    ),
+    Recipe(
+        4000,
+        (1, 148, 3),
+        (
+            Layer("grain", 0.017, 0.7, (228, 228, 228), 6),
+            Layer("grain", 0.0148, 0.7, (136, 21, 22), 6),
+            Layer("blobs", 0.0086, 0.05, (220, 220, 220), 74),
+        ),
+    ),
+)

@@ -9,6 +9,7 @@ import random
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -22,6 +23,8 @@ from benchmarks.chaos.attacks_v2 import (
     odd_tensor,
 )
 from benchmarks.chaos.wire import INFER, Attack, post
+from benchmarks.recipes import PHOTO_SIDE, Recipe, as_file
+from benchmarks.worst import FOUND
 from service import contract
 
 TYPES = (
@@ -46,6 +49,7 @@ def attacks(count: int, seed: int) -> Iterator[Attack]:
         _mutated,
         _bomb,
         _parts,
+        _slowest,
         _typed,
         _form,
         odd_tensor,
@@ -123,6 +127,18 @@ def _parts(choose: random.Random, files: dict[str, bytes]) -> Attack:
     data = files[kind]
     body = data[:at] + part * choose.choice([3, 300, 100_000 // len(part)]) + data[at:]
     return Attack(f"parts of {kind}", post("/predict", body, f"image/{kind.lower()}"))
+
+
+def _slowest(choose: random.Random, _: dict[str, bytes]) -> Attack:
+    """Send one of the pictures that take the longest to prepare."""
+    recipe = choose.choice(FOUND)
+    kind = "image/jpeg" if recipe.side == PHOTO_SIDE else "image/png"
+    return Attack(f"slowest of {recipe.side}", post("/predict", _drawn(recipe), kind))
+
+
+@cache
+def _drawn(recipe: Recipe) -> bytes:
+    return as_file(recipe)
 
 
 def _typed(choose: random.Random, files: dict[str, bytes]) -> Attack:
