@@ -13,13 +13,14 @@ from benchmarks.soak import resident_mib
 
 HARMLESS = {200, 204, 400, 401, 404, 405, 408, 413, 415, 422, 429, 431, 503, 504}
 ATTACKS = 10_000
+WARM_UP = 1_000  # so that each of the slowest pictures has come, in several threads
 MAX_ATTACK_S = 10.0
 
 
 def hostile() -> tuple[bool, str]:
     """10,000 hostile requests: nothing but refusals, no death, no hang, no growth."""
     with service() as (process, port):
-        list(asyncio.run(_attack(port, attacks(200, 0))))
+        list(asyncio.run(_attack(port, attacks(WARM_UP, 0))))
         workers, before = workers_of(process), resident_mib(process.pid)
         results = asyncio.run(_attack(port, attacks(ATTACKS, 1)))
         after = resident_mib(process.pid)
