@@ -45,6 +45,7 @@ class Server:
         live: path to probe while photos are under way.
         calls: what it is asked, by workload; a workload that it has no route for is missing.
         environment: variables beside those of this process.
+        python: the interpreter.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Server:
     live: str
     calls: dict[str, Call]
     environment: dict[str, str] = field(default_factory=dict)
+    python: str = sys.executable
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def running(server: Server, workers: int = 1) -> Iterator[Running]:
         "ORT_DISABLE_TELEMETRY": "1",  # as ours has it; the others would report each session
         **server.environment,
     }
-    command = [sys.executable, *(word.format(port=port, workers=workers) for word in server.command)]
+    command = [server.python, *(word.format(port=port, workers=workers) for word in server.command)]
     with tempfile.TemporaryFile() as log:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
