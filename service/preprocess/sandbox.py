@@ -28,6 +28,8 @@ ANSWER: Final = Struct("<BIIII")  # what it is, length, and then height, width, 
 READY: Final = b"+"
 PIXELS, TOO_LARGE, UNDECODABLE = range(3)
 LONGEST_MESSAGE: Final = 1000  # bytes
+ENDING_S: Final = 1.0
+KILLED: Final = -9  # as Popen.returncode: SIGKILL
 LIMIT_S: Final = 10.0  # twenty times what 12 megapixels take
 
 _COMMAND: Final = (sys.executable, "-P", "-m", "service.preprocess.sandboxed")
@@ -42,14 +44,20 @@ def decode_apart(data: bytes, *, max_pixels: int, work_side: int) -> NDArray[np.
 
     Raises:
         PictureTooLarge, UndecodablePicture: as there; also where the decoder crashed, or took longer than `LIMIT_S`.
-        Overloaded: the process could not be started.
+        Overloaded: the process could not be started, or the system ended it.
     """
     decoder = _take()
     try:
         return decoder.decode(data, max_pixels, work_side)
     except (OSError, EOFError, ValueError) as error:
+        has_no_memory = decoder.was_killed()
         decoder.close()
         logger.warning("the decoder of a picture of %d bytes ended: %s", len(data), error)
+        if has_no_memory:
+            raise Overloaded(
+                "the system ended the decoder of HEIC and AVIF, because memory ran out; "
+                "send JPEG or PNG, or try again soon"
+            ) from error
         raise UndecodablePicture(
             f"The {len(data)} bytes sent could not be decoded: the decoder crashed or took over {LIMIT_S:.0f} s. "
             "Send the picture as JPEG or PNG."
@@ -82,6 +90,7 @@ class Decoder:
             raise _not_started(error) from error
         self._in = cast("IO[bytes]", self._process.stdin)
         self._out = cast("IO[bytes]", self._process.stdout)
+        self._is_late = False
         try:
             self._read(len(READY))
         except (OSError, EOFError) as error:
@@ -100,7 +109,7 @@ class Decoder:
             PictureTooLarge, UndecodablePicture: the process refused the file.
             OSError, EOFError, ValueError: the process ended, took too long, or answered nonsense; close it.
         """
-        limit = threading.Timer(LIMIT_S, self._process.kill)
+        limit = threading.Timer(LIMIT_S, self._expire)
         limit.start()
         try:
             self._in.write(ORDER.pack(len(data), max_pixels, work_side))
@@ -118,6 +127,16 @@ class Decoder:
             return pixels.reshape((height, width, 3) if channels == 3 else (height, width))
         finally:
             limit.cancel()
+
+    def was_killed(self) -> bool:
+        """Tell whether the system killed the process, as it does where memory runs out."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(ENDING_S)  # its output ends a moment before it does
+        return self._process.poll() == KILLED and not self._is_late
+
+    def _expire(self) -> None:
+        self._is_late = True
+        self._process.kill()
 
     def close(self) -> None:
         """End the process."""

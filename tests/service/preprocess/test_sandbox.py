@@ -82,6 +82,16 @@ def test_a_decoder_that_crashes_or_lies_is_the_file_s_fault(monkeypatch: pytest.
     assert decode(HEIC).shape == (200, 200)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are needed")
+def test_a_decoder_that_the_system_kills_is_not_the_file_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a small container two large pictures at a time may need more memory than there is; one alone does not."""
+    with monkeypatch.context() as patch:
+        stand_in(patch, "say(b'+'); os.read(0, 20); os.kill(os.getpid(), 9)")
+        with pytest.raises(Overloaded, match="memory ran out; send JPEG or PNG, or try again soon"):
+            decode(HEIC)
+    assert decode(HEIC).shape == (200, 200)
+
+
 def test_a_decoder_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture cannot hold a thread for good."""
     stand_in(monkeypatch, "say(b'+'); time.sleep(600)")
