@@ -41,6 +41,7 @@ RUN python -m service.preprocess.sandboxed < /dev/null > /dev/null \
     timeout 60 sh -c 'until python -I -S ready.py; do sleep 0.2; done' \
  && kill $! && wait $!
 
+# "licenses" is of the service itself; each package's own is in its .dist-info folder.
 ARG VERSION=0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="digit-service" \
