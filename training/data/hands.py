@@ -67,8 +67,8 @@ def load_hands(data: Path, names: Iterable[str]) -> dict[str, Signs]:
     if missing:
         listed = "; ".join(f"{name}.npz ({SOURCES[name].what})" for name in missing)
         raise DataError(
-            f"{folder} lacks {listed}. docs/data.md says how to get each; "
-            "or train with --without-hands, which gives a model that knows fewer people's digits."
+            f"{folder} lacks {listed}. docs/data.md says how to get each. "
+            "`train --without-hands` needs none of them, but its model reads fewer people's digits."
         )
     sums = _checksums(folder)
     return {name: _load(folder / f"{name}.npz", SOURCES[name], sums) for name in names}
