@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -16,6 +17,13 @@ from service.errors import NotFound, Overloaded
 from service.feedback import desk as module
 from service.feedback.desk import FeedbackDesk
 from service.feedback.neighbours import FOLDER
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder of a short name: a socket's path has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="d") as name:
+        yield Path(name)
 
 
 @asynccontextmanager
