@@ -65,7 +65,7 @@ def test_every_python_module_that_is_named_in_a_command_exists(document: Path) -
     """`python -m X` in the documents can be run."""
     for module in re.findall(r"python3? -m ([a-z_.]+)", document.read_text()):
         path = ROOT / module.rstrip(".").replace(".", "/")
-        known = module in {"pytest", "bentoml", "venv", "pip", "http.server"}
+        known = module in {"pytest", "bentoml", "venv", "pip", "http.server", "hatchling"}
         assert known or path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
 
 
