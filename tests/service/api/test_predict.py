@@ -97,7 +97,7 @@ def test_a_blank_picture_is_rejected_with_its_reason(http: httpx.Client) -> None
         ),
         ({"json": {"image": "data:image/png;base64"}}, 422, "undecodable_picture", "has no comma"),
         ({"json": {"image": ""}}, 400, "bad_request", "empty (0 bytes)"),
-        ({"json": {"image": 7}}, 400, "bad_request", "the members ['image']; expected {'image': …} with one string"),
+        ({"json": {"image": 7}}, 400, "bad_request", "'image' is a JSON int, expected one string"),
         ({"json": {"images": []}}, 400, "bad_request", "send several pictures to /predict_batch"),
         ({"json": "image"}, 400, "bad_request", "the JSON body has no object"),
         ({"content": b"{", "headers": {"content-type": "application/json"}}, 400, "bad_request", "not JSON"),
