@@ -10,6 +10,7 @@ READS: Final = 20_000  # by a file's parser, each about a microsecond …
 BYTES_A_READ: Final = 256  # … and one more for so many bytes of the file
 MAX_PACKED: Final = 16  # compressed texts and profiles in a PNG, each of which may hold a core for 2 ms
 CHUNK_BYTES: Final = 12  # of each chunk of a PNG, beside its content
+SMALL_PNG: Final = 4096  # bytes; its chunks are read in order, and all that it packs is 4 MiB at most
 _PACKED: Final = frozenset((b"iCCP", b"iTXt", b"zTXt"))
 
 
@@ -41,6 +42,17 @@ class BoundedFile(io.BytesIO):
         if self._left < 0:
             raise ValueError("it has too many parts")
         return super().read(size)
+
+
+def parsed_file(data: bytes) -> io.BytesIO:
+    """Return the file for a parser: bounded, unless it is a PNG so small that it cannot exceed a limit.
+
+    Counting reads costs as much as decoding a PNG of 28 × 28 pixels.
+
+    Raises:
+        ValueError: as `BoundedFile`.
+    """
+    return io.BytesIO(data) if len(data) <= SMALL_PNG and data.startswith(PNG_SIGNATURE) else BoundedFile(data)
 
 
 def packed_parts(png: bytes) -> int:

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from service.contract import FORMAT_TITLES, FORMATS
 from service.errors import PictureTooLarge, UndecodablePicture
-from service.preprocess.bounded_file import BoundedFile
+from service.preprocess.bounded_file import parsed_file
 from service.preprocess.colour import PLAIN
 from service.preprocess.sandbox import decode_apart
 
@@ -85,7 +85,7 @@ def decode_here(side: int, data: bytes, *, max_pixels: int, work_side: int, form
         PictureTooLarge, UndecodablePicture: as `decode`.
     """
     try:
-        with Image.open(BoundedFile(data), formats=list(formats)) as picture:
+        with Image.open(parsed_file(data), formats=list(formats)) as picture:
             _check_size(picture, max_pixels)
             return _to_pixels(picture, work_side, side)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -11,7 +13,7 @@ from drawings import as_file
 
 from service.errors import UndecodablePicture
 from service.preprocess import preprocess, preprocess_at_once
-from service.preprocess.bounded_file import BYTES_A_READ, MAX_PACKED, READS, BoundedFile
+from service.preprocess.bounded_file import BYTES_A_READ, MAX_PACKED, READS, SMALL_PNG, BoundedFile, parsed_file
 
 BLANK = np.full((28, 28), 200, np.uint8)
 MEBIBYTE_PACKED = zlib.compress(bytes(2**20), 9)
@@ -88,3 +90,17 @@ def test_a_large_file_may_be_read_more_often() -> None:
         file.read(1)
     with pytest.raises(ValueError, match="it has too many parts"):
         file.read(1)
+
+
+def test_a_small_png_cannot_exceed_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is parsed without counting, which costs as much as decoding it: full of empty parts it has few enough."""
+    small = blank_with(chunk(b"tEXt", b"a\0") * 250)
+    assert len(small) <= SMALL_PNG
+    assert type(parsed_file(small)) is io.BytesIO
+    assert isinstance(parsed_file(small + bytes(SMALL_PNG)), BoundedFile)
+    assert isinstance(parsed_file(as_file(BLANK, "GIF")), BoundedFile)
+    files: list[BoundedFile] = []
+    module = sys.modules["service.preprocess.decode"]  # the package has a function of that name
+    monkeypatch.setattr(module, "parsed_file", lambda data: files.append(BoundedFile(data)) or files[-1])
+    preprocess(small)
+    assert files[0]._left > READS // 2
