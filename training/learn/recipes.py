@@ -53,7 +53,7 @@ RECIPES: Final = {
         Recipe(name="article"),
         Recipe(
             name="best",
-            epochs=50,
+            epochs=34,
             batch_size=256,
             optimizer="adamw",
             learning_rate=0.004,
@@ -64,7 +64,17 @@ RECIPES: Final = {
             bfloat16=True,
             augmentation=Augmentation(),
             pool=PoolPlan(photo=250, canvas=250, form=400, tight=800, hard=250, other=500),
-            hands=HandsPlan(),
+            hands=HandsPlan(
+                unipen_digits=3.0,
+                swiss=1.5,
+                usps=1.0,
+                optdigits=2.0,
+                unipen_signs=2.5,
+                omniglot=3.0,
+                icons=2.0,
+                doodles=2.0,
+                patches=5.0,
+            ),
             validation_images=5_000,
         ),
     )
