@@ -41,6 +41,11 @@ class Server:
         """Everything that the service has written so far."""
         return self.log.read_text(errors="replace")
 
+    def workers(self) -> list[int]:
+        """Process ids of the supervisor's children."""
+        pid = self.process.pid
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
     def connect(self) -> socket.socket:
         """Open a plain TCP connection, for requests that no HTTP client would send."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)

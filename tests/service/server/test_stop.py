@@ -83,12 +83,6 @@ class Load:
                 return
 
 
-def workers_of(server: Server) -> list[int]:
-    """Process ids of a supervisor's children."""
-    pid = server.process.pid
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def has_ended(pid: int) -> bool:
     """Whether a process that is not our child is gone, or waits for nothing but its parent's attention."""
     try:
@@ -132,7 +126,7 @@ def test_first_it_says_not_ready_then_it_closes(launch: StartServer) -> None:
     for connection in idle:
         connection.request("GET", "/livez")
         connection.getresponse().read()
-    os.kill(workers_of(server)[0], signal.SIGTERM)
+    os.kill(server.workers()[0], signal.SIGTERM)
     wait_for(lambda: "draining" in server.log_text())
     idle[0].request("GET", "/readyz")
     ready = idle[0].getresponse()
@@ -159,7 +153,7 @@ def test_an_idle_connection_is_closed_after_the_time_that_is_set(launch: StartSe
 def test_what_waits_in_the_backlog_is_answered(launch: StartServer) -> None:
     """Connections that the kernel has accepted and the worker has not are answered before it ends."""
     server = launch(**QUIET)
-    (worker,) = workers_of(server)
+    (worker,) = server.workers()
     os.kill(worker, signal.SIGSTOP)
     waiting = [server.connect() for _ in range(20)]
     for connection in waiting:
@@ -184,46 +178,46 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_a_killed_worker_is_replaced_also_in_a_container(contained: Server) -> None:
     """SIGKILL costs what the worker had in hand; the listening socket stays open, and a new worker answers."""
-    (first,) = workers_of(contained)
+    (first,) = contained.workers()
     os.kill(first, signal.SIGKILL)
     assert answers(contained)
-    assert workers_of(contained) != [first]
+    assert contained.workers() != [first]
     assert "ended with status -9" in contained.log_text()
 
 
 def test_sighup_replaces_the_worker_without_losing_a_request(contained: Server) -> None:
     """The old worker drains when the new one is ready, and no sooner."""
-    (first,) = workers_of(contained)
+    (first,) = contained.workers()
     said_before = len(contained.log_text())
     with Load(contained.port, pause_s=0.02) as load:  # leaves a core for the worker that starts
         contained.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: first not in workers_of(contained))
+        wait_for(lambda: first not in contained.workers())
     assert load.lost == []
-    assert len(workers_of(contained)) == 1
+    assert len(contained.workers()) == 1
     said = contained.log_text()[said_before:]
     assert said.index("serving digits") < said.index("draining")
 
 
 def test_three_sighups_in_a_row_leave_as_many_workers_as_there_were(contained: Server) -> None:
     """Those that come while the successor starts are one more replacement, and not one each."""
-    (first,) = workers_of(contained)
+    (first,) = contained.workers()
     for _ in range(3):
         contained.process.send_signal(signal.SIGHUP)
         time.sleep(0.05)
     said = "draining, no longer ready"
     before = contained.log_text().count(said)
-    wait_for(lambda: contained.log_text().count(said) >= before + 2 and len(workers_of(contained)) == 1)
-    assert first not in workers_of(contained)
+    wait_for(lambda: contained.log_text().count(said) >= before + 2 and len(contained.workers()) == 1)
+    assert first not in contained.workers()
     assert answers(contained)
 
 
 def test_a_worker_that_hangs_after_sighup_is_ended(launch: StartServer) -> None:
     """When the time is over that its settings allow its requests, and its own end."""
     server = launch(lame_duck_s=0, timeout_s=0.1, body_s=0.1)
-    (first,) = workers_of(server)
+    (first,) = server.workers()
     os.kill(first, signal.SIGSTOP)
     server.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: first not in workers_of(server))
+    wait_for(lambda: first not in server.workers())
     assert "worker 1 hangs and is killed" in server.log_text()
     assert answers(server)
 
@@ -231,7 +225,7 @@ def test_a_worker_that_hangs_after_sighup_is_ended(launch: StartServer) -> None:
 def test_no_worker_outlives_its_supervisor(launch: StartServer) -> None:
     """A supervisor that is killed leaves no server behind on the port."""
     server = launch(**QUIET)
-    (worker,) = workers_of(server)
+    (worker,) = server.workers()
     server.process.kill()
     server.process.wait()
     wait_for(lambda: has_ended(worker))

@@ -142,13 +142,15 @@ def test_a_new_certificate_is_taken_on_sighup(launch: StartServer, tmp_path: Pat
     assert served_name(server.port) == "old"
     for one, other in zip(make_certificate(tmp_path, "new"), files, strict=True):
         os.replace(one, other)  # noqa: PTH105
+    first = set(server.workers())
     server.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: {served_name(server.port) for _ in range(8)} == {"new"})
+    wait_for(lambda: len(server.workers()) == len(first) == 2 and first.isdisjoint(server.workers()))
+    assert {served_name(server.port) for _ in range(8)} == {"new"}
     files[0].write_text("no certificate")
     server.process.send_signal(signal.SIGHUP)
     wait_for(lambda: server.log_text().count("the old one stays") == 2)
     assert f"error: the certificate {files[0]} with the key {files[1]} cannot be used" in server.log_text()
-    assert served_name(server.port) == "new"
+    assert {served_name(server.port) for _ in range(8)} == {"new"}
 
 
 def test_no_request_is_lost_when_it_ends(launch: StartServer, tmp_path: Path) -> None:
