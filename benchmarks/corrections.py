@@ -1,6 +1,6 @@
 """The whole circle, measured: strangers' digits of one kind are corrected over HTTP, learnt, loaded live, asked again.
 
-    DIGITS_DATA=… python -m benchmarks.corrections [--kind underlined]
+    DIGITS_DATA=… python -m benchmarks.corrections [--kind underlined] [--keep FOLDER] [-- options of finetune]
 
 The digits are Chars74K's, 55 writers with one of each digit ($DIGITS_DATA/hands, docs/data.md), written on a page in a
 way that the network was not taught. 35 writers' wrong answers are corrected; the other 20 are never shown to it.
@@ -53,13 +53,16 @@ def main() -> None:
     parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help=f"what is drawn beside the digits ({KINDS[0]})")
     parser.add_argument("--model", type=Path, default=SHIPPED_MODEL, help="the model to start from (models/digits)")
     parser.add_argument("--data", type=Path, default=data_folder(), help="with MNIST/raw and hands")
+    parser.add_argument("--keep", type=Path, help="a new folder that keeps corrections, both versions and reports")
+    parser.add_argument("finetune", nargs="*", help="after --: options of `python -m training finetune`")
     options = parser.parse_args()
     taught, others = draw(options.data, options.kind)
     with tempfile.TemporaryDirectory(prefix="digits-corrections-") as name:
-        run(Path(name), options.model, options.data, taught, others)
+        folder = options.keep or Path(name)
+        run(folder, options.model, taught, others, ("--data", str(options.data), *options.finetune))
 
 
-def run(folder: Path, model: Path, data: Path, taught: list[Drawn], others: list[Drawn]) -> None:
+def run(folder: Path, model: Path, taught: list[Drawn], others: list[Drawn], finetune: tuple[str, ...]) -> None:
     """Serve, correct, teach, load and ask again."""
     base = latest_version(model) if not (model / "manifest.json").exists() else model
     shutil.copytree(base, folder / "digits" / "1")
@@ -70,7 +73,7 @@ def run(folder: Path, model: Path, data: Path, taught: list[Drawn], others: list
         count = correct(client, taught)
         print(f"{count} of {len(taught)} answers corrected over HTTP, and accepted by the operator")
         started = time.perf_counter()
-        teach(folder, data)
+        teach(folder, finetune)
         print(f"learnt in {time.perf_counter() - started:.0f} s, pools, parity proof and gate included")
         load(client)
         after = score(client, others)
@@ -130,12 +133,11 @@ def correct(client: httpx.Client, drawn: Iterable[Drawn]) -> int:
     return count
 
 
-def teach(folder: Path, data: Path) -> None:
-    """Run the command that a person would."""
+def teach(folder: Path, finetune: tuple[str, ...]) -> None:
+    """Run the command that a person would, with these further options."""
     command = [
         *(sys.executable, "-m", "training", "finetune", "--feedback", str(folder / "corrections")),
-        *("--model", str(folder / "digits"), "--run", str(folder / "runs" / "finetune"), "--data", str(data)),
-        *("--bound", "0.1"),
+        *("--model", str(folder / "digits"), "--run", str(folder / "runs" / "finetune"), *finetune),
     ]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
         raise SystemExit("error: nothing was published; the line above says why")

@@ -27,6 +27,7 @@ logger = logging.getLogger("training")
 
 Add = Callable[[Callable[[argparse.Namespace], None]], argparse.ArgumentParser]
 MODELS: Final = Path("models/digits")
+KEPT: Final = 0.5  # of what the gate lets fine-tuning lose: the limit on the images by which the weights are mixed
 
 
 def finetune(options: argparse.Namespace) -> None:
@@ -36,7 +37,13 @@ def finetune(options: argparse.Namespace) -> None:
         model=options.model,
         run=options.run,
         data=options.data,
-        how=Adaptation(epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed),
+        how=Adaptation(
+            epochs=options.epochs,
+            learning_rate=options.learning_rate,
+            seed=options.seed,
+            forget=KEPT * options.bound,
+            forget_others=KEPT * options.bound_others,
+        ),
         bound=options.bound,
         bound_others=options.bound_others,
         unmeasured=options.unmeasured,

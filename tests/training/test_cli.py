@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from training.cli import main
+from training.learn.adapt import Adaptation
 from training.learn.recipes import RECIPES
+from training.publish.finetune import Finetuning
 
 
 def test_help_names_every_command_and_the_order(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,3 +58,14 @@ def test_the_recipes_are_frozen_and_named() -> None:
         assert recipe.name == name
         with pytest.raises(AttributeError):
             recipe.epochs = 1  # type: ignore[misc]
+
+
+def test_the_bounds_limit_the_mix_of_weights_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By half of what the gate allows; without the options it is what `Adaptation` says."""
+    jobs: list[Finetuning] = []
+    monkeypatch.setattr("training.commands.run_finetuning", lambda job: jobs.append(job) or Path())
+    main(["finetune", "--pictures", "mine"])
+    main(["finetune", "--pictures", "mine", "--bound", "0.4", "--bound-others", "0.2"])
+    assert jobs[0].how == Adaptation()
+    assert (jobs[1].how.forget, jobs[1].how.forget_others) == (0.2, 0.1)
+    assert (jobs[1].bound, jobs[1].bound_others) == (0.4, 0.2)
