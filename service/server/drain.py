@@ -79,6 +79,14 @@ class Drain:
             end(number, None)
 
     async def _run(self, number: signal.Signals, server: uvicorn.Server, end: Callable[[int, Any], Any]) -> None:
+        try:
+            await self._complete(server)
+        except Exception:  # it must end nevertheless: it reports that it drains, and nobody asks it any more
+            logger.exception("the shutdown failed; requests may be lost")
+        end(number, None)
+
+    async def _complete(self, server: uvicorn.Server) -> None:
+        """Take no more connections, and return when what has begun is complete."""
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._lame_duck_s)
         closing = [loop.create_task(door.close(self._grace_s)) for door in self._gateway.doors]
@@ -92,7 +100,6 @@ class Drain:
         if connections:
             logger.warning("%d connections are still open after %.0f s", len(connections), self._grace_s)
         await asyncio.gather(*closing)
-        end(number, None)
 
     async def _stop_listening(self, server: uvicorn.Server) -> None:
         """Accept what is in the backlog, without a gap in which one more connection gets in."""

@@ -129,6 +129,8 @@ def _has_gone(supervisor: socket.socket) -> bool:
         return not supervisor.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
         return False
+    except ConnectionError:  # it has died before it read that this worker is ready
+        return True
 
 
 def _leave(*_: object) -> None:

@@ -71,12 +71,12 @@ def test_who_is_being_refused_is_left_to_his_own_limit() -> None:
         assert not transport.closed
 
 
-def draining(*, is_last: bool) -> Drain:
+def draining(*, is_last: bool, lame_duck_s: float = LIMIT_S) -> Drain:
     """Make a drain whose gateway is a stand-in."""
     gateway: Any = SimpleNamespace(
         drain=lambda: None, is_last=lambda: is_last, listeners=(), doors=(), forget_address=lambda: None
     )
-    return Drain(gateway, Settings(lame_duck_s=LIMIT_S))
+    return Drain(gateway, Settings(lame_duck_s=lame_duck_s))
 
 
 async def ok(_: Scope, __: Receive, send: Send) -> None:
@@ -133,3 +133,27 @@ def test_a_second_ctrl_c_ends_the_waiting() -> None:
         return ended
 
     assert asyncio.run(scenario()) == [signal.SIGINT]
+
+
+def test_a_shutdown_that_fails_still_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """Otherwise it would report that it drains for ever; the log has the cause."""
+
+    class BrokenDoor:
+        """A port that cannot be closed."""
+
+        async def close(self, _: float) -> None:
+            """Fail."""
+            raise OSError("broken")
+
+    async def scenario() -> list[int]:
+        ended: list[int] = []
+        drain = draining(is_last=True, lame_duck_s=0)
+        drain._gateway.doors = [BrokenDoor()]  # type: ignore[list-item]
+        server: Any = SimpleNamespace(servers=(), server_state=SimpleNamespace(connections=set()))
+        drain._on_signal(signal.SIGTERM, server, lambda one, _: ended.append(one))
+        assert drain._task is not None
+        await drain._task
+        return ended
+
+    assert asyncio.run(scenario()) == [signal.SIGTERM]
+    assert "OSError: broken" in caplog.text

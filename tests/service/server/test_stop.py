@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 import onnxruntime
 import psutil
 import pytest
-from serving import BENTOML, OURS, START_LIMIT_S, Server, start_server, wait_for
+from serving import BENTOML, OURS, START_LIMIT_S, Server, start_server, wait_for, wait_ready
 
 from service.model.artifact import load_artifact
 from service.model.session import PROVIDERS
@@ -222,13 +222,21 @@ def test_a_worker_that_hangs_after_sighup_is_ended(launch: StartServer) -> None:
     assert answers(server)
 
 
-def test_no_worker_outlives_its_supervisor(launch: StartServer) -> None:
+@pytest.mark.parametrize("has_read", [True, False], ids=["ready", "before it knows that the worker is"])
+def test_no_worker_outlives_its_supervisor(launch: StartServer, has_read: bool) -> None:
     """A supervisor that is killed leaves no server behind on the port."""
-    server = launch(**QUIET)
+    server = launch(wait=False, **QUIET)
+    wait_for(lambda: len(server.workers()) == 1)
     (worker,) = server.workers()
+    if has_read:
+        wait_for(lambda: "listening on" in server.log_text())
+    else:
+        server.process.send_signal(signal.SIGSTOP)
+    wait_ready(server)
     server.process.kill()
     server.process.wait()
     wait_for(lambda: has_ended(worker))
+    assert "Traceback" not in server.log_text()
 
 
 def test_what_cannot_start_says_why_in_one_line(
