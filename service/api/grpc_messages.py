@@ -148,7 +148,7 @@ def write_infer(
             raise no_output(name, tensors)
         if classes:
             tensor = best_classes(tensor, classes, labels)
-        datatype = DATATYPES[tensor.dtype.name]
+        datatype = DATATYPES[tensor.dtype]
         output = answer.outputs.add(name=name, datatype=datatype, shape=tensor.shape)
         if call.raw:
             answer.raw_output_contents.append(pack(tensor))

@@ -103,7 +103,7 @@ def write_infer(
             raise no_output(name, tensors)
         if classes:
             tensor = best_classes(tensor, classes, labels)
-        output: dict[str, Any] = {"name": name, "datatype": DATATYPES[tensor.dtype.name], "shape": tensor.shape}
+        output: dict[str, Any] = {"name": name, "datatype": DATATYPES[tensor.dtype], "shape": tensor.shape}
         if is_binary:
             binary.append(pack(tensor))
             output["parameters"] = {"binary_data_size": len(binary[-1])}
