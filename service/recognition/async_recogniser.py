@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from service.errors import Overloaded, ServiceError
+from service.errors import ServiceError
 from service.preprocess import Prepared
+from service.recognition.admission import Admission
 from service.recognition.batcher import Batcher
 from service.recognition.recogniser import Answer, Recogniser, in_places, readable, stacked
 from service.recognition.second_look import MOVES, looks
@@ -26,7 +27,6 @@ INLINE_BYTES: Final = 4096  # a PNG up to this size …
 INLINE_PIXELS: Final = 64 * 64  # … and this many pixels is decoded on the event loop: a thread's wake-up costs more
 INLINE_IMAGES: Final = 64  # a CPU runs so many on the event loop, in 1.1 ms: handing them to a thread costs 0.2 ms
 PICTURES_IN_A_ROW: Final = 8  # of one request, before the event loop turns to others
-MAX_DECODING: Final = 64  # pictures that are decoded or wait for it
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 
@@ -58,7 +58,7 @@ class AsyncRecogniser:
         self._observer = observer
         self._doubtful_at_once = max(1, settings.max_batch // len(MOVES))
         self._decoders = ThreadPoolExecutor(max_workers=settings.threads + 1, thread_name_prefix="decode")
-        self._decoding = 0
+        self._admission = Admission()
 
     async def picture(self, data: bytes) -> Answer:
         """Answer one encoded picture.
@@ -118,15 +118,15 @@ class AsyncRecogniser:
         """Turn an encoded picture into the network's input: quick ones here, others in a thread."""
         if _is_small(data) and (prepared := self._plain.prepare_at_once(data)) is not None:
             return prepared
-        if self._decoding >= MAX_DECODING:
-            raise Overloaded(
-                f"{self._decoding} pictures wait to be decoded, the limit is {MAX_DECODING}; try again soon"
-            )
-        self._decoding += 1
+        self._admission.enter()
+        is_done = True
         try:
             return await asyncio.get_running_loop().run_in_executor(self._decoders, self._plain.prepare, data)
+        except asyncio.CancelledError:
+            is_done = False
+            raise
         finally:
-            self._decoding -= 1
+            self._admission.leave(is_done=is_done)
 
     async def _look(self, images_u8: NDArray[np.uint8], settled: NDArray[np.bool_]) -> Outputs:
         steps = looks(images_u8, settled, self._doubtful_at_once)

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-import service.recognition.async_recogniser
+import service.recognition.admission
 import service.recognition.recogniser
 from service.errors import Overloaded, PictureTooLarge, ServiceError, UndecodablePicture
 from service.model.artifact import load_artifact
@@ -136,7 +136,8 @@ def test_more_pictures_than_may_wait_are_refused(recogniser: AsyncRecogniser, mo
         return preprocess(data, **limits)
 
     monkeypatch.setattr(service.recognition.recogniser, "preprocess", slow)
-    monkeypatch.setattr(service.recognition.async_recogniser, "MAX_DECODING", 3)
+    monkeypatch.setattr(service.recognition.admission, "AT_LEAST", 3)
+    monkeypatch.setattr(service.recognition.admission, "LONGEST_WAIT_S", 0)
 
     async def scenario() -> None:
         waiting = [asyncio.ensure_future(recogniser.picture(seven(100))) for _ in range(3)]
