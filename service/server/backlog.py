@@ -43,17 +43,18 @@ def drop_new(listener: socket.socket) -> None:
         logger.warning("the kernel cannot ignore new connections during the shutdown: %s", error)
 
 
-def accept_all(listener: socket.socket) -> list[socket.socket]:
-    """Accept, without waiting, all connections whose handshake is complete."""
+def accept_all(listener: socket.socket, at_most: int = sys.maxsize) -> list[socket.socket]:
+    """Accept, without waiting, connections whose handshake is complete: all, or so many."""
     listener.setblocking(False)  # noqa: FBT003
-    accepted = []
-    while True:
+    accepted: list[socket.socket] = []
+    while len(accepted) < at_most:
         try:
             accepted.append(listener.accept()[0])
         except BlockingIOError:
-            return accepted
+            break
         except ConnectionError:  # it left before its turn
             continue
         except OSError as error:
             logger.warning("cannot accept the connections in the backlog: %s", error)
-            return accepted
+            break
+    return accepted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from collections.abc import Callable
 from typing import Any, Final
 
 import httptools
@@ -51,6 +52,10 @@ class GuardedConnection(HttpToolsProtocol):
 
     What cannot be read as a request is refused as any other, and its sender is heard out, so that no reset takes the
     refusal away from him. Offers to change the protocol are ignored.
+
+    Args:
+        given, named: uvicorn's.
+        on_made: called when the connection is made.
     """
 
     _head_bytes = 0
@@ -58,8 +63,9 @@ class GuardedConnection(HttpToolsProtocol):
     is_refused = False  # it only waits for its sender to end, which has limits of its own
     _discarded = 0  # bytes that came after the refusal
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    def __init__(self, *given: Any, on_made: Callable[[], None] | None = None, **named: Any) -> None:
         super().__init__(*given, **named)
+        self._on_made = on_made
         self.parser = Parser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
 
@@ -67,6 +73,8 @@ class GuardedConnection(HttpToolsProtocol):
         """Give the client a limited time for its first byte."""
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(FIRST_REQUEST_S, self.timeout_keep_alive_handler)
+        if self._on_made is not None:
+            self._on_made()
 
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether a head is still open: neither headers nor a body have come to an end."""

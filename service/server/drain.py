@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import select
 import signal
 import socket
@@ -14,8 +13,8 @@ from typing import Any, Final
 import uvicorn
 
 from service.gateway.dispatch import Gateway
+from service.server.accepting import Accepting, serve
 from service.server.backlog import accept_all, drop_new
-from service.server.connection import GuardedConnection
 from service.settings import Settings
 
 logger = logging.getLogger("bentoml.service.drain")
@@ -52,6 +51,7 @@ class Drain:
         self._lame_duck_s = settings.lame_duck_s
         self._keep_alive_s = settings.keep_alive_s
         self._grace_s = settings.request_s + SLACK_S
+        self._accepting: Accepting | None = None
         self._task: asyncio.Task[None] | None = None
         self._interrupts = 0
 
@@ -62,8 +62,8 @@ class Drain:
         if not isinstance(server, uvicorn.Server) or not callable(handler):
             logger.warning("not run by uvicorn: the server handles SIGTERM itself and may drop requests")
             return
-        # uvicorn makes each connection by what its configuration says at that moment.
-        server.config.http_protocol_class = GuardedConnection
+        self._accepting = Accepting(server)
+        self._accepting.install()
         server.config.timeout_keep_alive = self._keep_alive_s
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
@@ -103,9 +103,8 @@ class Drain:
 
     async def _stop_listening(self, server: uvicorn.Server) -> None:
         """Accept what is in the backlog, without a gap in which one more connection gets in."""
-        loop = asyncio.get_running_loop()
-        numbers = [listening.fileno() for one in server.servers for listening in one.sockets or ()]
-        doubles = [socket.socket(fileno=os.dup(number)) for number in numbers]
+        accepting = self._accepting or Accepting(server)
+        doubles = accepting.give_up()
         is_last = self._gateway.is_last()
         if is_last:
             self._gateway.forget_address()
@@ -123,11 +122,8 @@ class Drain:
                 double.shutdown(socket.SHUT_RD)
             double.close()
         for accepted in waiting:
-            await loop.connect_accepted_socket(
-                lambda: GuardedConnection(server.config, server.server_state, server.lifespan.state, loop),
-                accepted,
-                ssl=server.config.ssl,
-            )
+            await serve(server, accepted)
+        await accepting.settle()
 
 
 def _close_if_idle(connection: Any, *, fresh: bool) -> None:
