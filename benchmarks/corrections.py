@@ -1,6 +1,6 @@
 """The whole circle, measured: strangers' digits of one kind are corrected over HTTP, learnt, loaded live, asked again.
 
-    DIGITS_DATA=… python -m benchmarks.corrections [--kind underlined] [--keep FOLDER] [-- options of finetune]
+    DIGITS_DATA=… python -m benchmarks.corrections [--kind struck] [--keep FOLDER] [-- options of finetune]
 
 The digits are Chars74K's, 55 writers with one of each digit ($DIGITS_DATA/hands, docs/data.md), written on a page in a
 way that the network was not taught. 35 writers' wrong answers are corrected; the other 20 are never shown to it.
@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WRITERS, TAUGHT = 55, 35
 HANDS = "chars74k_validation"
 SIGNS = 60  # pictures without a digit, of each side
-KINDS = ("underlined", "circled", "struck")
+KINDS = ("struck", "underlined", "circled")
 OPERATOR = {"Authorization": "Bearer operator"}
 CALLER = {"Authorization": "Bearer caller"}
 

@@ -76,6 +76,20 @@ def compare(
     )
 
 
+def require_step(share: float, *, bound: float, bound_others: float) -> None:
+    """Let a version pass that has a share of the new weights.
+
+    Raises:
+        GateError: the smallest step towards them already forgets too much.
+    """
+    if not share:
+        raise GateError(
+            f"not published: nothing can be learnt from these images without losing more than {bound:g} points of the "
+            f"digits that the model knew, or {bound_others:g} points of the non-digits that it rejected; "
+            "allow more with --bound and --bound-others, or find wrong labels with --check."
+        )
+
+
 def require_better(new: Comparison, old: Comparison | None, *, bound: float, unmeasured: bool = False) -> None:
     """Let a version pass that is better on the new pictures and at most `bound` points worse on the old ones.
 

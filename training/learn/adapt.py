@@ -31,7 +31,7 @@ class Adaptation:
     weight_decay: float = 0.01
     average_decay: float = 0.98  # of the weights, per step: with a constant learning rate the average is what is good
     new_weight: float = 0.3  # of the loss on new pictures, where old ones are replayed with a weight of 1
-    replay_distillation: float = 2.0  # weight of staying close to the old answers to them, "no digit" among these
+    replay_distillation: float = 6.0  # weight of staying close to the old answers to them, "no digit" among these
     distillation: float = 1.0  # the same on the new pictures, where there are no old ones
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0

@@ -7,14 +7,14 @@ import torch
 from service.model.artifact import Manifest
 from training.data.mnist import Digits
 from training.judge.measure import logits_of
-from training.judge.refit import Looked, refit_energy, rejected
+from training.judge.refit import Looked, refit_energy, refit_odds, rejected
 from training.learn.adapt import Adaptation
 from training.network.convnet import ConvNet
 from training.publish.old_task import OldTask
 
 
 class Bounds:
-    """Tells whether a network knows what its base knew: one pass, by the base's thresholds, the energy fitted again.
+    """Tells whether a network knows what its base knew: one pass, with odds and energy fitted again as for publication.
 
     Args:
         base: the network as it was.
@@ -26,6 +26,7 @@ class Bounds:
     def __init__(self, base: ConvNet, manifest: Manifest, old: OldTask, how: Adaptation) -> None:
         self._manifest = manifest
         self._sets = [part for part in (old.validation, old.hands) if part is not None and len(part)]
+        self._hands = old.hands
         self._others = Digits(old.others, torch.zeros(len(old.others)))
         self._how = how
         self._before = self._look(base)
@@ -45,10 +46,17 @@ class Bounds:
 
     def _shares(self, looked: Looked) -> list[float]:
         """Return the share, in percent, of each set that is answered rightly, and of the others that is rejected."""
-        limit = refit_energy(self._before, looked, self._manifest, self._manifest.digit_odds)
+        odds = refit_odds(self._real(self._before), self._real(looked), self._manifest)
+        manifest = self._manifest.model_copy(update={"digit_odds": odds})
+        limit = refit_energy(self._before, looked, self._manifest, odds)
         right = [
-            (logits.argmax(dim=1) == part.labels) & ~rejected(logits, limit, self._manifest)
+            (logits.argmax(dim=1) == part.labels) & ~rejected(logits, limit, manifest)
             for logits, part in zip(looked.digits, self._sets, strict=True)
         ]
-        turned_down = rejected(looked.others, limit, self._manifest)
+        turned_down = rejected(looked.others, limit, manifest)
         return [100 * float(each.double().mean()) if len(each) else 0.0 for each in (*right, turned_down)]
+
+    def _real(self, looked: Looked) -> Looked:
+        """Leave MNIST out: it says nothing of how real digits differ from what is none."""
+        places = [place for place, part in enumerate(self._sets) if part is self._hands]
+        return Looked([looked.digits[at] for at in places], looked.others, [looked.labels[at] for at in places])

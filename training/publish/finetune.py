@@ -19,7 +19,7 @@ from training.data.feedback import Feedback, read_feedback
 from training.data.folder import contact_sheet
 from training.data.parts import Parts, divide
 from training.errors import DataError
-from training.judge.gate import Comparison, compare, require_better, require_kept, require_rejecting
+from training.judge.gate import Comparison, compare, require_better, require_kept, require_rejecting, require_step
 from training.judge.membership import attack_parts
 from training.learn.adapt import Adaptation, Adapted, adapt, widen
 from training.learn.train import be_deterministic
@@ -114,6 +114,8 @@ def finetune(job: Finetuning) -> Path:
     parts = divide(collection, job.how.seed, few=job.is_feedback)
     old = load_old_task(job.data, labels, job.run.parent)
     lesson = Lesson(base, before, parts, old, labels, _train(job, base, parts, old, labels))
+    if lesson.adapted.best_epoch:  # otherwise there was nothing to learn
+        require_step(lesson.adapted.share, bound=job.how.forget, bound_others=job.how.forget_others)
     report = report_of(lesson, job.how, collection.describe() if feedback is None else feedback.describe())
     write_tensors(job.run / WEIGHTS, lesson.adapted.net.state_dict(), {"base": base.manifest.sha256})
     write_json(job.run / REPORT, report)

@@ -24,6 +24,7 @@ from training.learn.adapt import Adaptation, Adapted
 from training.publish import finetune as command
 from training.publish.finetune import Finetuning, finetune
 from training.publish.old_task import OldTask
+from training.publish.parity import network_in
 
 QUICK = Adaptation(epochs=3, patience=3, batch_size=16, replayed=32, learning_rate=0.003)
 
@@ -53,7 +54,7 @@ def job(tmp_path: Path) -> Finetuning:
         draw(tmp_path / "mine" / "x" / f"{number}.png", generator)
         draw(tmp_path / "mine" / "ring" / f"{number}.png", generator)
     shutil.copytree(load_artifact(SHIPPED_MODEL).folder, tmp_path / "digits" / "1")
-    return Finetuning(tmp_path / "mine", tmp_path / "digits", tmp_path / "run", tmp_path, QUICK, bound=2.0)
+    return Finetuning(tmp_path / "mine", tmp_path / "digits", tmp_path / "run", tmp_path, QUICK, bound=5.0)
 
 
 def draw(path: Path, generator: random.Random) -> None:
@@ -139,3 +140,12 @@ def test_disputed_labels_are_drawn_and_left_out_if_asked(job: Finetuning) -> Non
     assert (job.run / "disputed.png").stat().st_size > 1000
     strict = Finetuning(**{**vars(job), "drop_disputed": True})
     assert len(command.check(strict, session).examples) < len(kept.examples)
+
+
+def test_what_cannot_be_learnt_within_the_bounds_says_so(job: Finetuning, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than that nothing is better: the remedy is another one."""
+    kept = Adapted(command.widen(network_in(load_artifact(SHIPPED_MODEL)), 12, 0), 3, 0.0, [])
+    monkeypatch.setattr(command, "adapt", lambda *_: kept)
+    with pytest.raises(GateError, match=r"without losing more than 0.1 points .* --bound and --bound-others"):
+        finetune(job)
+    assert [path.name for path in job.model.iterdir()] == ["1"]
