@@ -75,6 +75,7 @@ STATEMENTS = (
     *(replace(statement, source="accuracy") for statement in CARD),
     Statement(README, r"(?P<parameters>[\d,]+) parameters", "model"),
     Statement(README, r"\| a 28 × 28 PNG \| (?P<upload_ms>[\d.]+) ms on average", "service", LATENCY),
+    Statement(README, r"a canvas, 280 × 280 \| (?P<drawing_ms>[\d.]+) ms on average", "service", LATENCY),
     Statement(README, r"phone photo \| (?P<photo_ms>[\d.]+) ms on average", "service", LATENCY),
     Statement(
         README, r"(?P<fastapi>[\d.]+) × a hand-written FastAPI service, (?P<bentoml>[\d.]+) × BentoML", "service", RATIO

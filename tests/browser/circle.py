@@ -1,8 +1,8 @@
 """Go the whole way of one correction as people would: `DIGITS_DATA=… python tests/browser/circle.py [FOLDER]`.
 
-On a desktop and on a phone, with two workers: draw an underlined 7, which the shipped model takes for a 2; say that it
-is a 7; accept that on the operator's page by a key; fine-tune; load; draw the same again, and see a 7. FOLDER keeps the
-old pictures of fine-tuning and the screenshots. A minute and a half on two cores, the first time two.
+On a desktop and on a phone, with two workers: draw a 2 that is struck through, which the shipped model takes for a 7;
+say that it is a 2; accept that on the operator's page by a key; fine-tune; load; draw the same again, and see a 2.
+FOLDER keeps the old pictures of fine-tuning and the screenshots. A minute on two cores.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ sys.path.insert(0, str(TESTS))
 
 from serving import ROOT, kill_group, start_server  # noqa: E402 - beside this folder, where pytest finds it by itself
 
-UNDERLINED: Strokes = [*DIGITS["7"], [(0.2, 0.9), (0.8, 0.91)]]
+STRUCK: Strokes = [*DIGITS["2"], [(0.15, 0.6), (0.85, 0.4)]]
 KEY = "input[type=password]:visible"
 
 
 def draw(visit: Visit, digit: str) -> None:
     """Draw it, give the key if the page asks for one, and see what it is taken for."""
-    visit.draw(UNDERLINED)
+    visit.draw(STRUCK)
     visit.page.wait_for_selector(f"{KEY}, #not-right:visible")
     if visit.page.locator(KEY).count():
         visit.page.locator(KEY).fill("caller")
@@ -41,9 +41,9 @@ def draw(visit: Visit, digit: str) -> None:
 
 
 def correct(visit: Visit, url: str) -> None:
-    """Say that it is a 7, and accept that as the operator."""
+    """Say that it is a 2, and accept that as the operator."""
     visit.find("#not-right").click()
-    visit.find("#choices").get_by_role("button", name="7", exact=True).click()
+    visit.find("#choices").get_by_role("button", name="2", exact=True).click()
     visit.see("#correction-note").to_contain_text("Thank you.")
     visit.page.goto(f"{url}/review.html")
     visit.find("#key").fill("operator")
@@ -65,7 +65,7 @@ def go(visits: Visits, name: str, device: dict[str, Any], folder: Path) -> None:
         )
         try:
             visit = visits(server.url, **device)
-            draw(visit, "2")
+            draw(visit, "7")
             visit.page.screenshot(path=folder / f"{name}-before.png")
             correct(visit, server.url)
             command = [sys.executable, "-m", "training", "finetune", "--feedback", str(own / "kept")]
@@ -75,11 +75,11 @@ def go(visits: Visits, name: str, device: dict[str, Any], folder: Path) -> None:
             httpx.post(load, headers={"Authorization": "Bearer caller"}, timeout=30).raise_for_status()
             visit.page.wait_for_timeout(1000)  # the other worker looks twice a second
             visit.page.goto(server.url)
-            draw(visit, "7")
+            draw(visit, "2")
             visit.page.screenshot(path=folder / f"{name}-after.png")
         finally:
             kill_group(server.process)
-    sys.stdout.write(f"{name}: a 2 before, a 7 after\n")
+    sys.stdout.write(f"{name}: a 7 before, a 2 after\n")
 
 
 def main(folder: Path) -> None:
