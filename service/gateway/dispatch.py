@@ -6,11 +6,12 @@ through it. What it does once for each process (start, health, metrics registry,
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from service.errors import MethodNotAllowed, NotFound, Overloaded, RequestError, ServiceError
 from service.gateway.access import Keys, Origins, request_id_of
@@ -44,6 +45,7 @@ access_log = logging.getLogger("bentoml.service.access")
 
 Missing = Callable[[str], RequestError | None]
 
+REFUSAL_S: Final = 0.5  # until a request is told that the server is full; it holds nothing but its connection
 NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 
 
@@ -167,6 +169,7 @@ class Gateway:
             request.path = request.path[len(self._root) :]
         route = self._routes.get(request.path) or self._like(request)
         request_id = request.id = request_id_of(request.headers)
+        is_early = False
         try:
             with Deadline(request, self._timeout_s, self._pace):
                 reply = await self._find(route, request)(request)
@@ -174,6 +177,7 @@ class Gateway:
                     reply = await compressed(reply, request.headers.get(b"accept-encoding", b""))
         except ServiceError as error:
             reply = error_reply(error, plain=has_plain_errors(request.path))
+            is_early = isinstance(error, Overloaded) and not isinstance(error, Draining)
         except Disconnected:
             reply = None
         except Exception as error:
@@ -182,6 +186,9 @@ class Gateway:
             reply = error_reply(problem, plain=has_plain_errors(request.path))
         finally:
             request.release()
+        seconds = perf_counter() - started
+        if is_early:  # a client that asks again at once would take the time from those that are being answered
+            await asyncio.sleep(REFUSAL_S)
         if reply is not None:
             extra = (*self._always, (b"x-request-id", request_id))
             if self._origins:
@@ -192,7 +199,7 @@ class Gateway:
                 await send_reply(send, reply, (*extra, CLOSE), head=request.method == "HEAD", request=unread)
             else:
                 await send_reply(send, reply, extra, head=request.method == "HEAD")
-        self._record(request, route, request_id, reply, perf_counter() - started)
+        self._record(request, route, request_id, reply, seconds)
 
     def _like(self, request: Request) -> _Path | None:
         """Find the route of a path with a slash or a part of its own at its end; `request.path` becomes the route's."""

@@ -1,0 +1,56 @@
+"""A refusal for want of room comes late: who asks again at once must not take the processor from the others."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from test_dispatch import ask, gateway
+
+import service.gateway.dispatch
+from service.errors import Overloaded, RequestError
+from service.gateway.dispatch import REFUSAL_S
+from service.gateway.messages import Reply, Request
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the gateway has waited; it does not really."""
+    found: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        found.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(service.gateway.dispatch.asyncio, "sleep", note)
+    return found
+
+
+async def full(request: Request) -> Reply:
+    """Refuse once the body is there, as a full queue does."""
+    await request.body()
+    raise Overloaded("full")
+
+
+async def wrong(_: Request) -> Reply:
+    """Refuse for another reason."""
+    raise RequestError("no")
+
+
+def test_who_finds_no_room_waits_for_the_refusal_and_holds_nothing(waits: list[float]) -> None:
+    """The memory of the body is free by then."""
+    app = gateway(routes={"/full": {"POST": full}})
+    answer = ask(app, "POST", "/full", b"x" * 1000)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert waits == [REFUSAL_S]
+    assert app.limits.held == 0
+
+
+def test_no_other_answer_waits(waits: list[float]) -> None:
+    """Neither another error, nor the 503 by which a load balancer learns that the server ends."""
+    app = gateway(routes={"/wrong": {"POST": wrong}})
+    app.drain()
+    found = [ask(app, *one).status for one in (("POST", "/wrong"), ("GET", "/readyz"), ("GET", "/hello"))]
+    assert found == [400, 503, 200]
+    assert waits == []
