@@ -22,6 +22,7 @@ from service.api.refusals import Unimplemented, refused_method
 from service.errors import ConfigurationError, NotFound, Overloaded, ServiceError
 from service.gateway.access import Keys, request_id_of
 from service.gateway.deadline import no_answer
+from service.gateway.dispatch import REFUSAL_S
 from service.server.http2_relay import Relay
 
 if TYPE_CHECKING:
@@ -193,6 +194,8 @@ class GrpcServer:
         finally:
             self._inbox.release(held)
             self._record(name, status, request_id, perf_counter() - started)
+        if status == Overloaded.status:
+            await asyncio.sleep(REFUSAL_S)
         context.set_trailing_metadata((("x-request-id", request_id.decode()), *_advice(status)))
         return answer
 

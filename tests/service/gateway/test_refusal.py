@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from test_dispatch import ask, gateway
 
-import service.gateway.dispatch
 from service.errors import Overloaded, RequestError
 from service.gateway.dispatch import REFUSAL_S
 from service.gateway.messages import Reply, Request
@@ -23,7 +24,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         found.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr(service.gateway.dispatch.asyncio, "sleep", note)
+    monkeypatch.setattr(asyncio, "sleep", note)
     return found
 
 
@@ -54,3 +55,26 @@ def test_no_other_answer_waits(waits: list[float]) -> None:
     found = [ask(app, *one).status for one in (("POST", "/wrong"), ("GET", "/readyz"), ("GET", "/hello"))]
     assert found == [400, 503, 200]
     assert waits == []
+
+
+def test_a_refused_grpc_call_waits_too(waits: list[float]) -> None:
+    """Its message is released before."""
+    grpc_server = pytest.importorskip("service.api.grpc_server")
+    released: list[int] = []
+
+    async def read(_: object) -> bytes:
+        return b"x" * 1000
+
+    async def infer(_: bytes) -> bytes:
+        raise Overloaded("full")
+
+    server = SimpleNamespace(
+        _keys=None,
+        _inbox=SimpleNamespace(read=read, release=released.append),
+        _settings=SimpleNamespace(timeout_s=30),
+        _told=lambda error, _: error,
+        _record=lambda *_: None,
+    )
+    asyncio.run(grpc_server.GrpcServer._call(server, "infer", grpc_server.Method(infer), None, MagicMock()))
+    assert waits == [REFUSAL_S]
+    assert released == [1000]
