@@ -8,6 +8,7 @@ class ServiceError(Exception):
 
     status = 500
     code = "internal"
+    delay_s = 0.0  # until the client is told; the request holds nothing but its connection meanwhile
 
 
 class ConfigurationError(ServiceError):
@@ -126,6 +127,7 @@ class Overloaded(ServiceError):
     status = 503
     code = "overloaded"
     retry_after_s = 1
+    delay_s = 0.5  # a client that asks again at once would take the time from those that are being answered
 
 
 class DeadlineExceeded(ServiceError):

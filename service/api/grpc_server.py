@@ -22,7 +22,6 @@ from service.api.refusals import Unimplemented, refused_method
 from service.errors import ConfigurationError, NotFound, Overloaded, ServiceError
 from service.gateway.access import Keys, request_id_of
 from service.gateway.deadline import no_answer
-from service.gateway.dispatch import REFUSAL_S
 from service.server.http2_relay import Relay
 
 if TYPE_CHECKING:
@@ -174,7 +173,7 @@ class GrpcServer:
         started = perf_counter()
         headers = _headers(context)
         request_id = request_id_of(headers)
-        answer, held, status = b"", 0, 499  # 499: the client left, as nginx counts it
+        answer, held, status, delay_s = b"", 0, 499, 0.0  # 499: the client left, as nginx counts it
         try:
             if self._keys and not method.is_open:
                 self._keys.check(headers)
@@ -189,13 +188,13 @@ class GrpcServer:
             raise
         except Exception as error:  # noqa: BLE001 - told below
             problem = self._told(error, request_id)
-            status = problem.status
+            status, delay_s = problem.status, problem.delay_s
             _refuse(context, problem)
         finally:
             self._inbox.release(held)
             self._record(name, status, request_id, perf_counter() - started)
-        if status == Overloaded.status:
-            await asyncio.sleep(REFUSAL_S)
+        if delay_s:
+            await asyncio.sleep(delay_s)
         context.set_trailing_metadata((("x-request-id", request_id.decode()), *_advice(status)))
         return answer
 

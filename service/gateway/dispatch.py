@@ -11,7 +11,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from service.errors import MethodNotAllowed, NotFound, Overloaded, RequestError, ServiceError
 from service.gateway.access import Keys, Origins, request_id_of
@@ -45,7 +45,6 @@ access_log = logging.getLogger("bentoml.service.access")
 
 Missing = Callable[[str], RequestError | None]
 
-REFUSAL_S: Final = 0.5  # until a request is told that the server is full; it holds nothing but its connection
 NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 
 
@@ -53,6 +52,7 @@ class Draining(Overloaded):
     """The server is shutting down: it still answers, but is not ready for new clients."""
 
     code = "draining"
+    delay_s = 0.0  # a load balancer is to know at once
 
 
 class _Path(NamedTuple):
@@ -169,7 +169,7 @@ class Gateway:
             request.path = request.path[len(self._root) :]
         route = self._routes.get(request.path) or self._like(request)
         request_id = request.id = request_id_of(request.headers)
-        is_early = False
+        delay_s = 0.0
         try:
             with Deadline(request, self._timeout_s, self._pace):
                 reply = await self._find(route, request)(request)
@@ -177,7 +177,7 @@ class Gateway:
                     reply = await compressed(reply, request.headers.get(b"accept-encoding", b""))
         except ServiceError as error:
             reply = error_reply(error, plain=has_plain_errors(request.path))
-            is_early = isinstance(error, Overloaded) and not isinstance(error, Draining)
+            delay_s = error.delay_s
         except Disconnected:
             reply = None
         except Exception as error:
@@ -187,8 +187,8 @@ class Gateway:
         finally:
             request.release()
         seconds = perf_counter() - started
-        if is_early:  # a client that asks again at once would take the time from those that are being answered
-            await asyncio.sleep(REFUSAL_S)
+        if delay_s:
+            await asyncio.sleep(delay_s)
         if reply is not None:
             extra = (*self._always, (b"x-request-id", request_id))
             if self._origins:

@@ -10,7 +10,6 @@ import pytest
 from test_dispatch import ask, gateway
 
 from service.errors import Overloaded, RequestError
-from service.gateway.dispatch import REFUSAL_S
 from service.gateway.messages import Reply, Request
 
 
@@ -44,7 +43,7 @@ def test_who_finds_no_room_waits_for_the_refusal_and_holds_nothing(waits: list[f
     app = gateway(routes={"/full": {"POST": full}})
     answer = ask(app, "POST", "/full", b"x" * 1000)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    assert waits == [REFUSAL_S]
+    assert waits == [Overloaded.delay_s]
     assert app.limits.held == 0
 
 
@@ -76,5 +75,5 @@ def test_a_refused_grpc_call_waits_too(waits: list[float]) -> None:
         _record=lambda *_: None,
     )
     asyncio.run(grpc_server.GrpcServer._call(server, "infer", grpc_server.Method(infer), None, MagicMock()))
-    assert waits == [REFUSAL_S]
+    assert waits == [Overloaded.delay_s]
     assert released == [1000]
