@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from time import perf_counter
@@ -37,7 +36,7 @@ class Accepting:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._is_due = False
-        self._listeners: list[socket.socket] | None = None
+        self._listeners: list[socket.socket] = []
         self._is_over = False
         self._opening: set[asyncio.Task[None]] = set()
 
@@ -57,6 +56,17 @@ class Accepting:
         if self._opening:
             await asyncio.wait(self._opening, timeout=HANDSHAKE_S)
 
+    async def serve(self, accepted: socket.socket) -> None:
+        """Make an accepted socket one of the server's connections, unless it has left or speaks no TLS."""
+        with suppress(OSError):
+            await self._loop.connect_accepted_socket(self._protocol, accepted, ssl=self._server.config.ssl)
+
+    def _protocol(self) -> GuardedConnection:
+        server = self._server
+        return GuardedConnection(
+            server.config, server.server_state, server.lifespan.state, self._loop, on_made=self._made
+        )
+
     def _made(self) -> None:
         if not self._is_due and not self._is_over:
             self._is_due = True
@@ -72,23 +82,12 @@ class Accepting:
             return
         for listener in self._open_listeners():
             for accepted in accept_all(listener, count):
-                opening = self._loop.create_task(serve(self._server, accepted, self._made))
+                opening = self._loop.create_task(self.serve(accepted))
                 self._opening.add(opening)
                 opening.add_done_callback(self._opening.discard)
 
     def _open_listeners(self) -> list[socket.socket]:
-        if self._listeners is None:  # the server has none yet when this is made
+        if not self._listeners:  # the server may have none yet
             numbers = [each.fileno() for one in self._server.servers for each in one.sockets or ()]
             self._listeners = [socket.socket(fileno=os.dup(number)) for number in numbers]
         return self._listeners
-
-
-async def serve(server: uvicorn.Server, accepted: socket.socket, on_made: Callable[[], None] | None = None) -> None:
-    """Make an accepted socket one of a server's connections, unless it fails to: it has left, or speaks no TLS."""
-    loop = asyncio.get_running_loop()
-    with suppress(OSError):
-        await loop.connect_accepted_socket(
-            lambda: GuardedConnection(server.config, server.server_state, server.lifespan.state, loop, on_made=on_made),
-            accepted,
-            ssl=server.config.ssl,
-        )

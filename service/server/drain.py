@@ -13,7 +13,7 @@ from typing import Any, Final
 import uvicorn
 
 from service.gateway.dispatch import Gateway
-from service.server.accepting import Accepting, serve
+from service.server.accepting import Accepting
 from service.server.backlog import accept_all, drop_new
 from service.settings import Settings
 
@@ -122,7 +122,7 @@ class Drain:
                 double.shutdown(socket.SHUT_RD)
             double.close()
         for accepted in waiting:
-            await serve(server, accepted)
+            await accepting.serve(accepted)
         await accepting.settle()
 
 

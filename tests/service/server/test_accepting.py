@@ -9,31 +9,19 @@ import ssl
 from contextlib import suppress
 
 import pytest
-import uvicorn
 import uvloop
+from test_drain import unstarted_server
 
 import service.server.accepting
-from service.gateway.messages import Message, Receive, Scope, Send
-from service.server.accepting import AT_ONCE, Accepting, serve
+from service.server.accepting import AT_ONCE, Accepting
 
 CLIENTS = 5 * AT_ONCE
 LIMIT_S = 30
 
 
-async def ok(_: Scope, __: Receive, send: Send) -> None:
-    """Answer anything."""
-    start: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
-    await send(start)
-    await send({"type": "http.response.body", "body": b"ok"})
-
-
-async def serving() -> tuple[uvicorn.Server, socket.socket]:
-    """Return a server without a port yet, whose connections are accepted in groups, and a listener for it."""
-    config = uvicorn.Config(ok, lifespan="off", log_config=None)
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    return server, socket.create_server(("127.0.0.1", 0), backlog=2 * CLIENTS)
+def listen() -> socket.socket:
+    """Listen on a free port, with room for all clients."""
+    return socket.create_server(("127.0.0.1", 0), backlog=2 * CLIENTS)
 
 
 @pytest.mark.parametrize("turn_s", [1.0, 0.0], ids=["long turns", "short turns"])
@@ -42,7 +30,7 @@ def test_more_than_one_is_accepted_in_a_long_turn(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(service.server.accepting, "perf_counter", itertools.count(step=turn_s).__next__)
 
     async def scenario() -> int:
-        server, listener = await serving()
+        server, listener = unstarted_server(), listen()
         accepting = Accepting(server)
         accepting.install()
         clients = [socket.create_connection(listener.getsockname()) for _ in range(CLIENTS)]
@@ -78,12 +66,12 @@ def test_who_speaks_no_tls_is_dropped_without_a_word(caplog: pytest.LogCaptureFi
     """Its connection is closed, and no traceback is left behind."""
 
     async def scenario() -> None:
-        server, listener = await serving()
+        server, listener = unstarted_server(), listen()
         server.config.ssl = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with listener, socket.create_connection(listener.getsockname()) as client:
             client.sendall(b"GET / HTTP/1.1\r\n\r\n")
             async with asyncio.timeout(LIMIT_S):
-                await serve(server, listener.accept()[0])
+                await Accepting(server).serve(listener.accept()[0])
             client.setblocking(False)  # noqa: FBT003
             async with asyncio.timeout(LIMIT_S):
                 with suppress(ConnectionError):

@@ -86,6 +86,15 @@ async def ok(_: Scope, __: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
+def unstarted_server() -> uvicorn.Server:
+    """Make a server that answers "ok" and has no port yet."""
+    config = uvicorn.Config(ok, lifespan="off", log_config=None)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    return server
+
+
 @pytest.mark.parametrize("is_last", [True, False])
 def test_who_waits_in_the_queue_is_served_after_the_listener_is_closed(
     monkeypatch: pytest.MonkeyPatch, *, is_last: bool
@@ -95,10 +104,7 @@ def test_who_waits_in_the_queue_is_served_after_the_listener_is_closed(
     monkeypatch.setattr(service.server.drain, "drop_new", barred.append)
 
     async def scenario() -> bytes:
-        config = uvicorn.Config(ok, lifespan="off", log_config=None)
-        config.load()
-        server = uvicorn.Server(config)
-        server.lifespan = config.lifespan_class(config)
+        server = unstarted_server()
         loop = asyncio.get_running_loop()
         nobody: Any = None  # the loop's own accepting must not be what serves
         listener = socket.create_server(("127.0.0.1", 0))
