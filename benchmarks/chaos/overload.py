@@ -10,7 +10,7 @@ from benchmarks.chaos.traffic import LARGER, MAX_GROWTH_MIB, Tally, for_seconds,
 from benchmarks.soak import resident_mib
 from service.recognition.admission import LONGEST_WAIT_S
 
-MAX_P99_S = 3 * LONGEST_WAIT_S
+MAX_P99_S = 3.0
 
 
 def slow() -> tuple[bool, str]:
@@ -29,8 +29,9 @@ def overload() -> tuple[bool, str]:
         memory = resident_mib(process.pid)
         time.sleep(1)
         asyncio.run(load(port, LARGER, 16, for_seconds(5), after))
+    bound = 1.5 * LONGEST_WAIT_S + 3 * calm.p99()  # the average follows the pictures with a delay
     good = set(burst.statuses) <= {200, 429, 503} and not burst.no_retry_after and not burst.broken
-    good = good and burst.p99() < MAX_P99_S and memory - before < MAX_GROWTH_MIB
+    good = good and burst.p99() < min(MAX_P99_S, bound) and memory - before < MAX_GROWTH_MIB
     good = good and set(after.statuses) == {200} and after.p99() < 3 * calm.p99()
     return good, (
         f"16 connections: {calm}; 300 connections: {burst}, {burst.no_retry_after} refusals without Retry-After, "

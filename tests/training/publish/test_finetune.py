@@ -26,7 +26,7 @@ from training.publish.finetune import Finetuning, finetune
 from training.publish.old_task import OldTask
 from training.publish.parity import network_in
 
-QUICK = Adaptation(epochs=3, patience=3, batch_size=16, replayed=32, learning_rate=0.003)
+QUICK = Adaptation(epochs=3, patience=3, batch_size=16, replayed=32, learning_rate=0.003, replay_distillation=2.0)
 
 
 def small_digits() -> Digits:
@@ -54,7 +54,7 @@ def job(tmp_path: Path) -> Finetuning:
         draw(tmp_path / "mine" / "x" / f"{number}.png", generator)
         draw(tmp_path / "mine" / "ring" / f"{number}.png", generator)
     shutil.copytree(load_artifact(SHIPPED_MODEL).folder, tmp_path / "digits" / "1")
-    return Finetuning(tmp_path / "mine", tmp_path / "digits", tmp_path / "run", tmp_path, QUICK, bound=5.0)
+    return Finetuning(tmp_path / "mine", tmp_path / "digits", tmp_path / "run", tmp_path, QUICK, bound=2.0)
 
 
 def draw(path: Path, generator: random.Random) -> None:
